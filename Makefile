@@ -1,0 +1,53 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Everything they need is installed from here.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ROOMS  := sniffer codecs storage retention custody
+PKG    := bystander $(ROOMS)
+STAMP  := $(VENV)/.installed
+DEVSTAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench fuzz lab clean debian-packages typing
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@PYTHON="$(PYTHON)" sh deploy/make-venv "$(VENV)"
+
+$(STAMP): setup.cfg pyproject.toml | $(BIN)/python
+	@echo "installing Bystander into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(DEVSTAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## extract the calls of the captures in this repository and show them
+	@$(BIN)/bystander extract tests/data/*.pcap* -o demo-calls --show
+
+debian-packages:
+	@sh deploy/install-test-packages
+
+test: $(DEVSTAMP) debian-packages  ## install what the tests need and run them
+	@$(BIN)/python -m pytest
+
+typing:
+	@mkdir -p build/typing/bystander
+	@for room in $(ROOMS); do ln -sfn ../../../$$room build/typing/bystander/$$room; done
+	@for file in bystander/*.py bystander/py.typed; do ln -sfn ../../../$$file build/typing/bystander/$$(basename $$file); done
+	@find build/typing/bystander -xtype l -delete
+
+lint: $(DEVSTAMP) typing  ## ruff, mypy --strict, and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@MYPYPATH=build/typing $(BIN)/mypy -p bystander
+	@$(BIN)/python tests/check_imports.py
+
+bench: $(DEVSTAMP)  ## what it costs: packets per second and CPU ns per packet, stage by stage
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+clean:  ## remove what was built here
+	rm -rf $(VENV) build demo-calls *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How long recordings are kept, and how they are destroyed. Built on the vault."""

@@ -1,0 +1,64 @@
+"""Captured frames in bulk: the one shape in which every capture source hands them over.
+
+A block is one buffer of bytes and, beside it, arrays that say where each frame lies. Nothing downstream
+loops over packets: the arrays are parsed, looked up and placed as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Link types as libpcap numbers them (https://www.tcpdump.org/linktypes.html).
+LINKTYPE_NULL = 0
+LINKTYPE_ETHERNET = 1
+LINKTYPE_RAW_OLD = 12
+LINKTYPE_RAW_OLD_BSD = 14
+LINKTYPE_RAW = 101
+LINKTYPE_LOOP = 108
+LINKTYPE_LINUX_SLL = 113
+LINKTYPE_IPV4 = 228
+LINKTYPE_IPV6 = 229
+LINKTYPE_LINUX_SLL2 = 276
+
+#: Bytes that can be read behind the start of any frame without leaving the buffer: fixed-width gathers of
+#: headers and payloads rely on it.
+PAD = 2048
+
+
+@dataclass(slots=True)
+class Frames:
+    """A run of frames of one link type, in the order of capture.
+
+    ``data``      uint8[m], C-contiguous; ``data[offset[i] : offset[i] + PAD]`` is always inside it
+    ``offset``    int64[n], where frame i starts
+    ``captured``  int64[n], its captured bytes
+    ``length``    int64[n], its bytes on the wire (``length > captured``: truncated by the snap length)
+    ``time_ns``   int64[n], capture time, UTC nanoseconds
+    ``linktype``  a LINKTYPE number
+    """
+
+    data: NDArray[np.uint8]
+    offset: NDArray[np.int64]
+    captured: NDArray[np.int64]
+    length: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
+    linktype: int = LINKTYPE_ETHERNET
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+
+class CaptureSource(Protocol):
+    """Where frames come from: a capture file or a live ring.
+
+    A block and its buffer are valid until the next one is asked for.
+    """
+
+    def blocks(self) -> Iterator[Frames]:
+        """Yield blocks until the source is exhausted (a file's end; a ring yields what is ready now)."""
+        ...
