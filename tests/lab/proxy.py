@@ -1,0 +1,113 @@
+"""A registrar and proxy (kamailio), with or without a media relay (rtpengine) beside it on the same host."""
+
+from __future__ import annotations
+
+from lab.network import Host, wait_until
+
+NG_PORT = 2223
+PASSWORD = "harbour street 12"
+
+CONFIG = """\
+#!KAMAILIO
+debug=2
+log_stderror=yes
+children=2
+tcp_children=1
+listen=udp:{ip}:5060
+listen=tcp:{ip}:5060
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "tmx.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "sdpops.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+loadmodule "rtpengine.so"
+modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:{ng_port}")
+modparam("usrloc", "db_mode", 0)
+modparam("tm", "fr_inv_timer", {ring_ms})
+modparam("tm", "fr_timer", 5000)
+
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{
+        if (!loose_route()) {{
+            if (is_method("ACK") && t_check_trans()) t_relay();
+            exit;
+        }}
+        if ({relay} && is_method("BYE")) rtpengine_delete();
+        if ({relay} && is_method("INVITE") && has_body("application/sdp")) {{
+            rtpengine_offer("replace-origin replace-session-connection");
+            t_on_reply("MEDIA");
+        }}
+        t_relay();
+        exit;
+    }}
+    t_check_trans();
+    if (is_method("REGISTER")) {{
+        if ({auth} && !pv_www_authenticate("$td", "{password}", "0")) {{ www_challenge("$td", "1"); exit; }}
+        save("location");
+        exit;
+    }}
+    if (is_method("INVITE")) {{
+        if ({auth}) {{
+            if (!pv_proxy_authenticate("$fd", "{password}", "0")) {{ proxy_challenge("$fd", "1"); exit; }}
+            consume_credentials();
+        }}
+        record_route();
+        if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+        if ({relay} && has_body("application/sdp")) rtpengine_offer("replace-origin replace-session-connection");
+        t_on_reply("MEDIA");
+    }}
+    t_relay();
+}}
+
+onreply_route[MEDIA] {{
+    if ({relay} && t_check_status("18[0-9]|2[0-9][0-9]") && has_body("application/sdp"))
+        rtpengine_answer("replace-origin replace-session-connection");
+}}
+"""
+
+
+class Proxy:
+    """Registrar and proxy of one host. ``relay`` sends the media through rtpengine on the same host, so that both
+    hops of a call pass the host's switch port; ``auth`` challenges REGISTER (401) and INVITE (407)."""
+
+    def __init__(self, host: Host, *, relay: bool = False, auth: bool = False, ring_s: float = 60.0) -> None:
+        self.host = host
+        if relay:
+            host.start(
+                "rtpengine", f"--interface={host.ip}", f"--listen-ng=127.0.0.1:{NG_PORT}", "--table=-1",
+                "--foreground", "--log-stderr", "--log-level=6", "--port-min=30000", "--port-max=30200",
+                log="rtpengine.log",
+            )  # fmt: skip
+            wait_until(lambda: self._bound("udp", NG_PORT), "rtpengine")
+        config = CONFIG.format(
+            ip=host.ip, ng_port=NG_PORT, password=PASSWORD, ring_ms=int(ring_s * 1000),
+            relay="1==1" if relay else "1==0", auth="1==1" if auth else "1==0",
+        )  # fmt: skip
+        (host.directory / "kamailio.cfg").write_text(config)
+        host.start(
+            "kamailio", "-f", host.directory / "kamailio.cfg", "-DD", "-E", "-Y", host.directory, "-m", 16, "-M", 4,
+            log="kamailio.log",
+        )  # fmt: skip
+        wait_until(lambda: self._bound("tcp", 5060), "kamailio")
+
+    def account(self, user: str, parameters: str = "") -> str:
+        """The baresip account that registers ``user`` here and sends its calls here."""
+        return (
+            f'<sip:{user}@{self.host.ip}>;auth_pass={PASSWORD};regint=600;outbound="sip:{self.host.ip}{parameters}"'
+        )
+
+    def uri(self, user: str) -> str:
+        return f"sip:{user}@{self.host.ip}"
+
+    def _bound(self, transport: str, port: int) -> bool:
+        return f":{port} " in self.host.run("ss", "-Hln", f"--{transport}")

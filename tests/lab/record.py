@@ -1,0 +1,62 @@
+"""Record every capture of tests/data again: ``python tests/lab/record.py [NAME ...]`` (root; `make lab`).
+
+Each function of ``recordings.py`` makes one network with real telephones, lets them talk with known speech, and tells
+what it knows of the calls; TShark adds what is in the frames. Both go into ``tests/data/manifest.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lab import recordings, speech, truth
+from lab.network import missing
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+MANIFEST = DATA / "manifest.json"
+PROGRAMS = ("ip", "tc", "ethtool", "tcpdump", "tshark", "baresip", "sipp", "kamailio", "rtpengine", "setpriv")
+
+
+def record(recording: recordings.Recording) -> dict[str, object]:
+    """Run one recording and return its entry of the manifest."""
+    path = DATA / f"{recording.name}.pcap"
+    with tempfile.TemporaryDirectory(prefix="bystander-lab-") as directory:
+        told = recording.run(Path(directory), path)
+    seen = {call["call_id"]: call for call in truth.calls(path)}
+    if len(told) != len(seen):
+        raise RuntimeError(f"{recording.name}: {len(told)} calls were made, TShark finds {list(seen)}")
+    return {
+        "file": path.name,
+        "about": recording.about,
+        "cases": recording.cases,
+        "calls": [{**known, **frames} for known, frames in zip(told, seen.values(), strict=True)],
+    }
+
+
+def main(names: list[str]) -> int:
+    if reason := missing(PROGRAMS):
+        print(f"record: {reason}", file=sys.stderr)
+        return 1
+    if not (speech.SPEECH / "caller.flac").exists():
+        speech.make()
+    entries = {e["file"]: e for e in json.loads(MANIFEST.read_text())["captures"]} if MANIFEST.exists() else {}
+    for recording in recordings.ALL:
+        if names and recording.name not in names:
+            continue
+        print(f"{recording.name}: {recording.about}", flush=True)
+        entries[f"{recording.name}.pcap"] = record(recording)
+        order = [f"{r.name}.pcap" for r in recordings.ALL]
+        manifest = {
+            "speech": {name: {"voice": voice, "text": text} for name, (voice, text) in speech.TEXTS.items()},
+            "captures": [entries[name] for name in order if name in entries],
+        }
+        MANIFEST.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
