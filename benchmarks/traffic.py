@@ -22,7 +22,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -60,7 +60,17 @@ class _Pending:
         )
 
 
-class _Writer:
+@dataclass
+class Slice:
+    """A slice of time as pcap records; frame i, in time order, is ``data[start[i] : start[i] + size[i]]``."""
+
+    data: Bytes
+    start: Ints
+    size: Ints
+    time_ns: Ints
+
+
+class Writer:
     """Lays out one slice of time after another and counts what it lays out."""
 
     def __init__(self, plan: Plan) -> None:
@@ -107,8 +117,12 @@ class _Writer:
         self._carried = everything.take(~now)
         return everything.take(now)
 
-    def slice(self, begin_ns: int, end_ns: int, number: int) -> Bytes:
-        """The pcap records of one slice of time."""
+    def slices(self) -> Iterator[Slice]:
+        """The whole traffic, slice by slice; ``truth`` is complete when they are exhausted."""
+        for number, (begin, end) in enumerate(_times(self.plan)):
+            yield self._slice(begin, end, number)
+
+    def _slice(self, begin_ns: int, end_ns: int, number: int) -> Slice:
         rng = np.random.default_rng([self.plan.traffic.seed, 2, number])
         rtp = self._due(begin_ns, end_ns, rng)
         last = self._next_sip
@@ -139,7 +153,7 @@ class _Writer:
         self.sip += len(sip)
         self.frames += len(order)
         self.bytes += len(out)
-        return out
+        return Slice(out, at[order] + RECORD, size[order], time_ns[order])
 
     def _lay_rtp(self, out: Bytes, at: Ints, rtp: _Pending) -> None:
         kind = self.plan.samples[rtp.stream] * 256 + self.plan.payload_type[rtp.stream]
@@ -219,7 +233,7 @@ def _scatter(out: Bytes, at: Ints, rows: Bytes) -> None:
     places[at] = np.ascontiguousarray(rows).view(f"V{width}")[:, 0]
 
 
-def _slices(plan: Plan) -> Iterator[tuple[int, int]]:
+def _times(plan: Plan) -> Iterator[tuple[int, int]]:
     traffic = plan.traffic
     rate = float((1e9 / plan.ptime_ns).sum()) / (1 - traffic.noise)
     step = max(MILLISECOND_NS, int(_SLICE_FRAMES / rate * SECOND_NS))
@@ -231,11 +245,10 @@ def _slices(plan: Plan) -> Iterator[tuple[int, int]]:
 
 def write_to(traffic: Traffic, file: BinaryIO) -> dict[str, Any]:
     """Write the capture to an open file; returns the truth. One slice of time (some 30 MB) is in memory."""
-    plan = Plan(traffic)
-    writer = _Writer(plan)
+    writer = Writer(Plan(traffic))
     file.write(PCAP_HEADER)
-    for number, (begin, end) in enumerate(_slices(plan)):
-        file.write(writer.slice(begin, end, number).data)
+    for piece in writer.slices():
+        file.write(piece.data.data)
     return writer.truth()
 
 
@@ -268,12 +281,9 @@ def cached(traffic: Traffic) -> tuple[Path, dict[str, Any]]:
     return path, write(traffic, path)
 
 
-def main() -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that describe traffic, for every command that generates some."""
     standard = Traffic()
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.traffic", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("out", type=Path)
     parser.add_argument("--calls", type=int, default=standard.calls)
     parser.add_argument("--seconds", type=float, default=standard.seconds, help="of audio in each call")
     parser.add_argument(
@@ -283,20 +293,26 @@ def main() -> None:
         parser.add_argument(f"--{share}", type=float, default=0.0, help="share between 0 and 1")
     parser.add_argument("--ptime", default="20", help="packet times in ms, dealt to the calls in turn: 10,20")
     parser.add_argument("--seed", type=int, default=standard.seed)
-    given = parser.parse_args()
+
+
+def traffic_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Traffic:
+    """The traffic that the options describe; leaves by ``parser.error`` if they do not make sense."""
+    names = ("calls", "seconds", "loss", "reorder", "duplicates", "noise", "seed")
     try:
-        traffic = replace(
-            standard,
-            **{
-                name: getattr(given, name)
-                for name in ("calls", "seconds", "loss", "reorder", "duplicates", "noise", "seed")
-            },
-            stagger_s=given.stagger,
-            ptime_ms=tuple(int(part) for part in given.ptime.split(",")),
-        )
+        ptime_ms = tuple(int(part) for part in given.ptime.split(","))
+        return Traffic(**{n: getattr(given, n) for n in names}, stagger_s=given.stagger, ptime_ms=ptime_ms)
     except ValueError as error:
         parser.error(str(error))
-    truth = write(traffic, given.out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.traffic", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("out", type=Path)
+    add_arguments(parser)
+    given = parser.parse_args()
+    truth = write(traffic_of(parser, given), given.out)
     noise = sum(truth["noise"].values())
     print(
         f"{given.out}: {truth['frames']:,} frames ({truth['rtp_packets']:,} RTP, "
