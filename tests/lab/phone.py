@@ -135,6 +135,10 @@ class Phone:
         """The first event of a type such as CALL_INCOMING, CALL_RINGING, CALL_ESTABLISHED, CALL_CLOSED."""
         return self.wait(lambda e: e.get("type") == kind, kind, since, timeout_s)
 
+    def registered(self) -> None:
+        """Wait for the registrar's answer (which may come before the control port is open: the log tells)."""
+        wait_until(lambda: "binding]" in self.host.log("baresip.log"), f"registration of {self.user}")
+
     def dial(self, uri: str) -> None:
         self.command("dial", uri)
 

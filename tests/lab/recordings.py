@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import speech
+from lab import sipp, speech
 from lab.network import Host, Lab
 from lab.phone import Phone, call, hang_up
 from lab.proxy import Proxy
 
 Facts = dict[str, object]
-ALICE, BOB, PROXY = "10.90.0.1", "10.90.0.2", "10.90.0.4"
+ALICE, BOB, CAROL, PROXY = "10.90.0.1", "10.90.0.2", "10.90.0.3", "10.90.0.4"
 
 
 @dataclass
@@ -101,8 +101,8 @@ def relayed(directory: Path, path: Path) -> list[Facts]:
         proxy = Proxy(server, relay=True)
         a = Phone(alice, "alice", speech.write_wav("caller", directory / "a.wav", 2), account=proxy.account("alice"))
         b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav", 2), account=proxy.account("bob"))
-        a.wait_for("REGISTER_OK")
-        b.wait_for("REGISTER_OK")
+        a.registered()
+        b.registered()
         with lab.capture(path):
             call(a, b, proxy.uri("bob"))
             time.sleep(8.0)
@@ -136,8 +136,8 @@ def hold(directory: Path, path: Path) -> list[Facts]:
 @recording("unsuccessful", "no conversation: cancelled while ringing, busy (486), unknown user (404), no answer (480)")
 def not_answered(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
-        alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
-        lab.mirror(bob)
+        alice, bob, carol = lab.host("alice", ALICE), lab.host("bob", BOB), lab.host("carol", CAROL)
+        lab.mirror(alice)
         with pair(lab, alice, bob) as (a, b), lab.capture(path):
             mark = len(b.events)
             a.dial(b.uri)
@@ -154,4 +154,15 @@ def not_answered(directory: Path, path: Path) -> list[Facts]:
             seen = len(a.events)
             a.dial(f"sip:nobody@{bob.ip}")
             a.wait_for("CALL_CLOSED", seen)
-    return [unsuccessful("cancelled", 487), unsuccessful("busy", 486), unsuccessful("failed", 404, callee="nobody")]
+
+            seen = len(a.events)
+            server = sipp.serve(carol, "uas-no-answer")
+            a.dial(f"sip:carol@{carol.ip}")
+            a.wait_for("CALL_CLOSED", seen)
+            server.finish()
+    return [
+        unsuccessful("cancelled", 487),
+        unsuccessful("busy", 486),
+        unsuccessful("failed", 404, callee="nobody"),
+        unsuccessful("unanswered", 480, callee="carol"),
+    ]
