@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -21,7 +22,7 @@ MANIFEST = DATA / "manifest.json"
 PROGRAMS = ("ip", "tc", "ethtool", "tcpdump", "tshark", "baresip", "sipp", "kamailio", "rtpengine", "setpriv")
 
 
-def record(recording: recordings.Recording) -> dict[str, object]:
+def record(recording: recordings.Recording) -> dict[str, Any]:
     """Run one recording and return its entry of the manifest."""
     path = DATA / f"{recording.name}.pcap"
     with tempfile.TemporaryDirectory(prefix="bystander-lab-") as directory:
@@ -29,6 +30,11 @@ def record(recording: recordings.Recording) -> dict[str, object]:
     seen = {call["call_id"]: call for call in truth.calls(path)}
     if len(told) != len(seen):
         raise RuntimeError(f"{recording.name}: {len(told)} calls were made, TShark finds {list(seen)}")
+    for known, frames in zip(told, seen.values(), strict=True):
+        # Whoever holds says so in one re-INVITE and takes it back in the next.
+        reinvites = list(frames["reinvited_ns"])
+        for held in known.get("holds", []):
+            held["from_ns"], held["to_ns"] = reinvites.pop(0), reinvites.pop(0)
     return {
         "file": path.name,
         "about": recording.about,

@@ -6,18 +6,21 @@ of their first message: who is who, the state, the verdict, the speech of each s
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab import sipp, speech
-from lab.network import Host, Lab
+from lab.network import Host, Lab, wait_until
 from lab.phone import Phone, call, hang_up
 from lab.proxy import Proxy
 
-Facts = dict[str, object]
+Facts = dict[str, Any]
 ALICE, BOB, CAROL, PROXY = "10.90.0.1", "10.90.0.2", "10.90.0.3", "10.90.0.4"
 
 
@@ -166,3 +169,81 @@ def not_answered(directory: Path, path: Path) -> list[Facts]:
         unsuccessful("failed", 404, callee="nobody"),
         unsuccessful("unanswered", 480, callee="carol"),
     ]
+
+
+@recording("tcp", "SIP over TCP", "C4")
+def tcp(directory: Path, path: Path) -> list[Facts]:
+    with Lab(directory) as lab:
+        alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
+        lab.mirror(bob)
+        with pair(lab, alice, bob) as (a, b), lab.capture(path):
+            call(a, b, f"{b.uri};transport=tcp")
+            time.sleep(6.0)
+            hang_up(a, b)
+    return [answered(transport="tcp")]
+
+
+@recording("ipv6", "SIP and RTP over IPv6")
+def ipv6(directory: Path, path: Path) -> list[Facts]:
+    with Lab(directory) as lab:
+        alice, bob = lab.host("alice", ip6="fd90::1"), lab.host("bob", ip6="fd90::2")
+        lab.mirror(bob)
+        with pair(lab, alice, bob) as (a, b), lab.capture(path):
+            call(a, b)
+            time.sleep(6.0)
+            hang_up(a, b)
+    return [answered()]
+
+
+@recording("impaired", "both ways with loss, bursts of loss, jitter, reordering and duplicates", "C13", "C16")
+def impaired(directory: Path, path: Path) -> list[Facts]:
+    with Lab(directory) as lab:
+        reports = {name: directory / f"{name}.json" for name in ("caller", "callee")}
+        cable = [sys.executable, Path(__file__).with_name("cable.py"), "lossy"]
+        alice = lab.host("alice", ALICE, through=[*cable, "alice", reports["caller"]])
+        bob = lab.host("bob", BOB, through=[*cable, "bob", reports["callee"]])
+        lab.mirror(bob)
+        with pair(lab, alice, bob) as (a, b), lab.capture(path):
+            call(a, b)
+            time.sleep(12.0)
+            hang_up(a, b)
+        done = {name: json.loads(report.read_text()) for name, report in reports.items()}
+    return [answered(impairment=done)]
+
+
+@recording("twice", "both phones' ports mirrored: every frame arrives twice", "C13")
+def twice(directory: Path, path: Path) -> list[Facts]:
+    with Lab(directory) as lab:
+        alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
+        lab.mirror(alice, bob)
+        with pair(lab, alice, bob) as (a, b), lab.capture(path):
+            call(a, b)
+            time.sleep(5.0)
+            hang_up(a, b)
+    return [answered()]
+
+
+def tagged(directory: Path, path: Path, tags: str, seconds: float) -> None:
+    """A call on a mirrored trunk: the frames carry ``tags`` when they reach the recorder."""
+    with Lab(directory) as lab:
+        alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
+        into, out_of = lab.second_tap()
+        lab.switch.start(sys.executable, Path(__file__).with_name("trunk.py"), tags, out_of, "tap0", log="trunk.log")
+        wait_until(lambda: "ready" in lab.switch.log("trunk.log"), "the trunk")
+        lab.mirror(bob, tap=into)
+        with pair(lab, alice, bob) as (a, b), lab.capture(path):
+            call(a, b)
+            time.sleep(seconds)
+            hang_up(a, b)
+
+
+@recording("vlan", "802.1Q tags, put in by a program in the switch (the lab's kernel has no VLAN support)")
+def vlan(directory: Path, path: Path) -> list[Facts]:
+    tagged(directory, path, "0x8100:120", 4.0)
+    return [answered()]
+
+
+@recording("qinq", "802.1ad over 802.1Q tags, put in by a program in the switch", "C1")
+def qinq(directory: Path, path: Path) -> list[Facts]:
+    tagged(directory, path, "0x88a8:7,0x8100:120", 4.0)
+    return [answered()]

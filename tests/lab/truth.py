@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lab.network import run
 
@@ -23,7 +24,7 @@ class Sip:
     status: int
     cseq: str
     media: Endpoint | None
-    direction: str
+    to_tag: str
 
 
 @dataclass
@@ -77,12 +78,12 @@ def sip_messages(path: Path) -> list[Sip]:
     """Every SIP message, in order; of several in one frame, the first."""
     names = (
         "sip.Call-ID", "sip.Method", "sip.Status-Code", "sip.CSeq.method", "sdp.connection_info.address",
-        "sdp.media.port", "sdp.media_attr",
+        "sdp.media.port", "sip.to.tag",
     )  # fmt: skip
     messages = []
-    for time, src, dst, call_id, method, status, cseq, address, port, _ in _rows(path, "sip.CSeq", *names):
+    for time, src, dst, call_id, method, status, cseq, address, port, tag in _rows(path, "sip.CSeq", *names):
         media = (address, int(port)) if address and port else None
-        messages.append(Sip(nanoseconds(time), src, dst, call_id, method, int(status or 0), cseq, media, ""))
+        messages.append(Sip(nanoseconds(time), src, dst, call_id, method, int(status or 0), cseq, media, tag))
     return messages
 
 
@@ -107,7 +108,7 @@ def rtp_streams(path: Path) -> list[Rtp]:
     return list(streams.values())
 
 
-def calls(path: Path) -> list[dict[str, object]]:
+def calls(path: Path) -> list[dict[str, Any]]:
     """The calls by Call-ID: times of INVITE, answer and BYE, and each stream with the side that spoke it.
 
     A stream is the callee's when it goes to an address that an INVITE's SDP names, the caller's when it goes to one
@@ -115,7 +116,7 @@ def calls(path: Path) -> list[dict[str, object]]:
     """
     messages = sip_messages(path)
     streams = rtp_streams(path)
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     for call_id in dict.fromkeys(m.call_id for m in messages if m.cseq == "INVITE"):
         mine = [m for m in messages if m.call_id == call_id]
         first = next(m for m in mine if m.cseq == "INVITE")
@@ -134,6 +135,7 @@ def calls(path: Path) -> list[dict[str, object]]:
                 "answered_ns": answers[0] if answers else None,
                 "bye_ns": byes[0].time_ns if byes else None,
                 "bye_from": byes[0].src if byes else None,
+                "reinvited_ns": sorted({m.time_ns for m in mine if m.method == "INVITE" and m.to_tag}),
                 "streams": [
                     {
                         "by": side,
