@@ -137,7 +137,7 @@ class Phone:
 
     def registered(self) -> None:
         """Wait for the registrar's answer (which may come before the control port is open: the log tells)."""
-        wait_until(lambda: "binding]" in self.host.log("baresip.log"), f"registration of {self.user}")
+        wait_until(lambda: " binding" in self.host.log("baresip.log"), f"registration of {self.user}")
 
     def dial(self, uri: str) -> None:
         self.command("dial", uri)

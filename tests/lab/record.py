@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lab import recordings, speech, truth
+from lab import recordings, recordings_more, speech, truth  # noqa: F401 (registers its recordings)
 from lab.network import missing
 
 DATA = Path(__file__).resolve().parents[1] / "data"

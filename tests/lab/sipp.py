@@ -38,16 +38,20 @@ def _start(host: Host, scenario: str, arguments: list[object]) -> Sipp:
     return Sipp(host, scenario, process)
 
 
-def serve(host: Host, scenario: str, calls: int = 1, *arguments: object) -> Sipp:
+def serve(host: Host, scenario: str, calls: int = 1) -> Sipp:
     """Wait for ``calls`` calls on port 5060 and answer them as the scenario says."""
-    server = _start(host, scenario, ["-m", calls, *arguments])
+    server = _start(host, scenario, ["-m", calls])
     wait_until(lambda: ":5060 " in host.run("ss", "-Hlnu"), f"sipp of {host.name}")
     return server
 
 
-def dial(host: Host, scenario: str, to: Host, user: str, calls: int = 1, rate: float = 1.0, *more: object) -> Sipp:
-    """Make ``calls`` calls to ``user`` at the other host, ``rate`` a second."""
-    return _start(host, scenario, [f"{to.address}:5060", "-s", user, "-m", calls, "-r", rate, *more])
+def dial(
+    host: Host, scenario: str, to: Host, user: str, calls: int = 1, rate: float = 1.0, **keys: object
+) -> Sipp:
+    """Make ``calls`` calls to ``user`` at the other host, ``rate`` a second; ``keys`` are the scenario's words."""
+    # A pause takes a variable, a message takes a keyword: every word is given as both.
+    words = [part for name, value in keys.items() for part in ("-key", name, value, "-set", name, value)]
+    return _start(host, scenario, [f"{to.address}:5060", "-s", user, "-m", calls, "-r", rate, *words])
 
 
 def write_rtp(name: str, path: Path, seconds: float, *, law: str = "ALAW", ptime_ms: int = 20, start_s: float = 0) -> Path:  # fmt: skip  # noqa: E501
