@@ -1,0 +1,153 @@
+"""``bystander extract``: capture files to plain WAVs and ``calls.json``, without a vault or an index."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bystander import __version__
+from bystander.config import Config
+from bystander.errors import UserError
+from bystander.finish import Written
+from bystander.pipeline import FinishedCall, Pipeline, PipelineSettings
+from bystander.report import rfc3339
+from bystander.settings import call_settings, is_excluded
+from bystander.sniffer.calls import Call
+from bystander.sniffer.capturefile import open_captures
+from bystander.storage.spool import Spool
+from bystander.writer import Writer
+
+#: (bytes read, bytes in all)
+Progress = Callable[[int, int], None]
+
+
+def extract(
+    captures: list[Path],
+    out: Path,
+    settings: Config | None = None,
+    *,
+    keep_unclaimed: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write the calls of capture files to ``out`` and return what ``calls.json`` holds.
+
+    Raises CaptureError for files that are no captures and UserError for a disk that does not take the
+    recordings; calls finished before that are kept and listed.
+    """
+    config = settings or Config()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".spool-", dir=out))
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with -o") from error
+    work = _Extraction(out)
+    try:
+        with open_captures(captures) as source:
+            spool = Spool(folder)
+            writer = Writer(work.done)
+            pipeline = Pipeline(
+                PipelineSettings(
+                    calls=call_settings(config, patient=True),
+                    root=out,
+                    target=work.name,
+                    excluded=lambda call: is_excluded(config, call),
+                    keep_unclaimed=False,
+                ),
+                spool,
+                writer.submit,
+            )
+            try:
+                for frames in source.blocks():
+                    pipeline.feed(frames)
+                    if progress is not None:
+                        progress(*source.progress())
+                pipeline.close()
+            finally:
+                writer.close()
+                spool.close()
+                work.counters = counters_of(pipeline)
+                work.unclaimed = pipeline.unclaimed
+                work.problems = list(source.problems)
+                result = work.write()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {out}: {error.strerror}; make room or choose another folder"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if work.failed is not None:
+        name, why = work.failed
+        raise UserError(f"cannot write {name}: {why}; make room or choose another folder with -o")
+    return result
+
+
+def counters_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what was counted on the way, as plain numbers."""
+    return {
+        "packets": pipeline.counters["frames"],
+        "bytes": pipeline.counters["bytes"],
+        "rtcp": pipeline.counters["rtcp"],
+        "unclaimed_streams": pipeline.counters["unclaimed"],
+        "bad": {reason: count for reason, count in sorted(pipeline.bad.items()) if count},
+        "sip_methods": dict(sorted(pipeline.calls.requests.items())),
+        "sip_statuses": {str(status): count for status, count in sorted(pipeline.calls.responses.items())},
+    }
+
+
+class _Extraction:
+    """Collects what an extraction has finished."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._names: set[str] = set()
+        self._calls: list[dict[str, Any]] = []
+        self.unclaimed: list[dict[str, Any]] = []
+        self.counters: dict[str, Any] = {}
+        self.problems: list[str] = []
+        self.failed: tuple[Path, str] | None = None
+
+    def name(self, call: Call) -> Path:
+        """Name a recording so that a person finds it: when, who, whom."""
+        moment = re.sub(r"[-:]|\.\d+", "", rfc3339(call.started_ns))
+        stem = f"{moment}_{_plain(call.caller)}_{_plain(call.callee)}"
+        name, n = f"{stem}.wav", 2
+        while name in self._names:
+            name, n = f"{stem}_{n}.wav", n + 1
+        self._names.add(name)
+        return Path(name)
+
+    def done(self, call: FinishedCall, written: Written | None, error: OSError | None) -> None:
+        """Take a call that has been written, or could not be."""
+        if error is not None:
+            # The first reason is told; the calls written before it are kept and listed.
+            self.failed = self.failed or (call.job.target, error.strerror or str(error))
+        else:
+            self._calls.append(call.describe(written or Written()))
+        call.discard()
+
+    def write(self) -> dict[str, Any]:
+        """Write ``calls.json`` and return what it holds."""
+        calls = sorted(self._calls, key=lambda call: (call["started_at"], call["call_id"]))
+        result = {
+            "bystander": __version__,
+            "calls": calls,
+            "unclaimed_streams": self.unclaimed,
+            "counters": self.counters,
+            "problems": self.problems,
+        }
+        part = self._out / ".calls.json.part"
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(result, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+        part.replace(self._out / "calls.json")
+        return result
+
+
+def _plain(name: str) -> str:
+    """Return a party's name as part of a file name."""
+    return re.sub(r"[^\w+-]", "-", name, flags=re.ASCII)[:40].strip("-") or "unknown"

@@ -1,0 +1,188 @@
+"""From the media of a finished call to its WAV: runs off the capture core, in a worker if there is one.
+
+Everything here is plain data in and plain data out, so that it may run in a thread or another process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bystander.codecs.events import presses
+from bystander.codecs.g711 import PCMA, PCMU
+from bystander.codecs.packets import PacketRun
+from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
+from bystander.storage.spool import Media, read_media
+
+#: Encodings that are G.711, whatever payload type SDP gave them.
+_LAWS = {"PCMU": PCMU, "PCMA": PCMA}
+#: Payloads that go with audio and are not audio themselves.
+_SIDE_ENCODINGS = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
+_STATIC = {0: "PCMU", 8: "PCMA", 13: "CN", 19: "CN"}
+SIDES = ("caller", "callee")
+
+
+@dataclass(slots=True)
+class StreamMedia:
+    """One stream of a call: whose it is, what its payload types mean, and where its media lies."""
+
+    by: str
+    encodings: dict[int, str]
+    encrypted: bool
+    packets: int
+    first_ns: int
+    last_ns: int
+    epoch_ns: int | None
+    file: Path | None
+    memory: Media | None
+
+
+@dataclass(slots=True)
+class Job:
+    """What is needed to write one recording. ``starts_ns`` and ``ends_ns`` bound the call, not the media."""
+
+    target: Path
+    streams: list[StreamMedia]
+    starts_ns: int | None
+    ends_ns: int
+    durable: bool = False
+    write: bool = True
+
+
+@dataclass(slots=True)
+class Written:
+    """A finished recording, and what its media said about itself."""
+
+    path: Path | None = None
+    starts_ns: int = 0
+    frames: int = 0
+    sha256: str = ""
+    size_bytes: int = 0
+    heard: set[str] = field(default_factory=set)
+    unsupported: set[str] = field(default_factory=set)
+    encrypted: bool = False
+    presses: list[tuple[int, str, str]] = field(default_factory=list)
+    """(capture time in ns, digit, by), RFC 4733 events."""
+
+
+@dataclass(slots=True)
+class _Track:
+    by: str
+    epoch_ns: int
+    runs: list[Run]
+    weight: int
+
+
+def finish(job: Job) -> Written:
+    """Write a call's WAV. Raises OSError if the disk does not take it; nothing half-written is left."""
+    written = Written()
+    tracks: list[_Track] = []
+    for stream in job.streams:
+        if stream.encrypted:
+            written.encrypted = True
+            continue
+        tracks += _tracks(stream, written)
+    tracks = [track for track in tracks if track.runs]
+    if not tracks or not job.write:
+        return written
+    first_ns = min(track.epoch_ns + track.runs[0].position * NS_PER_SAMPLE for track in tracks)
+    # Early media belongs to the call (R3: announcements are often played before the answer).
+    starts_ns = first_ns if job.starts_ns is None else min(job.starts_ns, first_ns)
+    length = (job.ends_ns - starts_ns + NS_PER_SAMPLE // 2) // NS_PER_SAMPLE
+    if length <= 0:
+        return written
+    channels = {side: Channel() for side in SIDES}
+    # The fullest track of a side is laid last and so is the one that is heard; the others fill its gaps.
+    for track in sorted(tracks, key=lambda track: track.weight):
+        shift = round((track.epoch_ns - starts_ns) / NS_PER_SAMPLE)
+        for run in track.runs:
+            if run.end + shift > 0 and run.position + shift < length:
+                channels[track.by].lay(Run(run.position + shift, run.law, run.samples))
+                written.heard.add(track.by)
+    if not written.heard:
+        return written
+    written.starts_ns, written.frames = starts_ns, length
+    write_wav(job.target, channels["caller"], channels["callee"], length, durable=job.durable)
+    written.path = job.target
+    with job.target.open("rb") as file:
+        written.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        written.size_bytes = file.tell()
+    return written
+
+
+def write_wav(target: Path, left: Channel, right: Channel, length: int, *, durable: bool = False) -> None:
+    """Write two channels as a 16-bit stereo WAV (RF64 beyond 4 GiB), atomically: whole or not at all."""
+    import soundfile
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    form = "RF64" if length * 4 > 0xFFFF_F000 else "WAV"
+    try:
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with soundfile.SoundFile(
+                descriptor, "w", CLOCK_HZ, 2, "PCM_16", format=form, closefd=False
+            ) as sound:
+                for block in render(left, right, length):
+                    sound.buffer_write(memoryview(block).cast("B"), "int16")
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.rename(target)
+    except soundfile.LibsndfileError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(28, f"could not write the WAV ({error})", str(target)) from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tracks(stream: StreamMedia, written: Written) -> Iterable[_Track]:
+    """Return the audio of one stream as tracks; note digits and codecs that cannot be decoded."""
+    media = read_media(stream.file, stream.memory) if stream.file is not None else (stream.memory or Media())
+    tracks = []
+    if media.runs and stream.epoch_ns is not None:
+        tracks.append(_Track(stream.by, stream.epoch_ns, media.runs, stream.packets))
+    kept = media.packets
+    if kept is None:
+        return tracks
+    encodings = _STATIC | {pt: name.upper() for pt, name in stream.encodings.items()}
+    events = {pt for pt, name in encodings.items() if name == "TELEPHONE-EVENT"}
+    if events:
+        written.presses += [(press.at_ns, press.digit, stream.by) for press in presses(kept, events)]
+    for pt in sorted(set(kept.pt.tolist())):
+        name = encodings.get(pt, "")
+        if name in _SIDE_ENCODINGS or pt in (PCMU, PCMA):
+            continue
+        if name in _LAWS:
+            epoch_ns, runs = _explained(kept, pt, _LAWS[name])
+            tracks.append(_Track(stream.by, epoch_ns, runs, stream.packets))
+        else:
+            written.unsupported.add(name or f"payload type {pt}")
+    return tracks
+
+
+def _explained(kept: PacketRun, pt: int, law: int) -> tuple[int, list[Run]]:
+    """Decode packets whose dynamic payload type turned out to be G.711."""
+    at = np.flatnonzero(kept.pt == pt)
+    every = kept.payloads()
+    return runs_from_packets(
+        kept.seq[at], kept.ts[at], kept.time_ns[at], [every[i] for i in at.tolist()], law
+    )

@@ -1,0 +1,320 @@
+"""Joins the rooms: frames in, finished calls out. Between them arrays and events; no sockets, no tasks.
+
+One pipeline serves a capture file and a live mirror alike. Its clock is the capture clock: time passes when
+frames say so, or when :meth:`Pipeline.advance` is told so on a quiet wire.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.codecs.packets import PacketRun
+from bystander.finish import Job, StreamMedia, Written
+from bystander.report import call_object, stream_object
+from bystander.sniffer.address import Endpoint
+from bystander.sniffer.calls import Call, CallSettings, CallTable
+from bystander.sniffer.claims import StreamLike
+from bystander.sniffer.datagrams import Datagrams, Parsed
+from bystander.sniffer.fragments import Reassembler
+from bystander.sniffer.frames import Frames
+from bystander.sniffer.oddframes import transport
+from bystander.sniffer.parse import FrameParser
+from bystander.sniffer.recovered import RecoveredStream
+from bystander.sniffer.rtp import looks_like_rtcp, looks_like_rtp
+from bystander.sniffer.signalling import may_be_sip
+from bystander.sniffer.sip import Arrival, parse_message
+from bystander.sniffer.streams import Stream, StreamTable
+from bystander.sniffer.tcp import SipOverTcp
+from bystander.storage.spool import Spool
+
+_TICK_NS = 1_000_000_000
+#: Unclaimed streams are listed up to this many; beyond, they are only counted.
+MAX_UNCLAIMED_LISTED = 10_000
+
+
+@dataclass(slots=True)
+class FinishedCall:
+    """A call that is over: what it was, what is to be written, and how to describe it once that is done."""
+
+    call: Call
+    job: Job
+    streams: list[dict[str, Any]]
+    capture_loss: bool
+    excluded: bool
+    root: Path
+
+    def describe(self, written: Written) -> dict[str, Any]:
+        """Return the call's JSON object."""
+        return call_object(
+            self.call,
+            self.streams,
+            written,
+            self.root,
+            capture_loss=self.capture_loss,
+            excluded=self.excluded,
+        )
+
+    def discard(self) -> None:
+        """Delete the spool files: the recording is written, or will never be."""
+        for stream in self.job.streams:
+            if stream.file is not None:
+                stream.file.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class PipelineSettings:
+    """What the pipeline needs to know; all of it has a default."""
+
+    calls: CallSettings = field(default_factory=CallSettings)
+    root: Path = Path()
+    #: Where a call's recording goes, below ``root``.
+    target: Callable[[Call], Path] = lambda call: Path(f"{call.started_ns}.wav")
+    excluded: Callable[[Call], bool] = lambda _call: False
+    durable: bool = False
+    keep_unclaimed: bool = False
+    max_streams: int = 16384
+
+
+class Pipeline:
+    """Frames in by :meth:`feed`, finished calls out by the ``finished`` callback.
+
+    ``arrived`` sees every SIP message, for whoever keeps the signalling of calls in progress.
+    """
+
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        spool: Spool,
+        finished: Callable[[FinishedCall], None],
+        arrived: Callable[[Arrival], None] | None = None,
+        first_stream_id: int = 1,
+    ) -> None:
+        self.settings = settings
+        self._spool = spool
+        self._finished = finished
+        self._arrived = arrived
+        self._parser = FrameParser()
+        self._fragments = Reassembler()
+        self._tcp = SipOverTcp()
+        self.calls = CallTable(settings.calls)
+        self.streams = StreamTable(
+            self, capacity=settings.max_streams, expected=self.calls.expects, first_id=first_stream_id
+        )
+        self._recovered: dict[int, RecoveredStream] = {}
+        self._by_id: dict[int, Stream] = {}
+        self._unclaimed: list[dict[str, Any]] = []
+        self.now_ns = 0
+        self._next_tick_ns = 0
+        self.bad: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter()
+
+    # What the stream table hands on goes to the spool.
+
+    def audio(self, stream: Stream, position: int, law: int, samples: NDArray[np.uint8]) -> None:
+        """Take a run of G.711 from the stream table."""
+        self._spool.audio(stream.id, position, law, samples)
+
+    def packets(self, stream: Stream, run: PacketRun) -> None:
+        """Take kept packets from the stream table."""
+        self._spool.packets(stream.id, run)
+
+    # The way of the data.
+
+    def feed(self, frames: Frames) -> None:
+        """Take one block of frames."""
+        if not len(frames):
+            return
+        self.counters["frames"] += len(frames)
+        self.counters["bytes"] += int(frames.length.sum())
+        parsed = self._parser.parse(frames)
+        for datagrams in parsed.datagrams:
+            self._feed_datagrams(datagrams)
+        if parsed.fragments:
+            self._feed_fragments(parsed)
+        for segment in parsed.segments:
+            for time_ns, src, dst, raw in self._tcp.feed(segment):
+                self._parser.watch_tcp(src, dst)
+                self._feed_sip(time_ns, src, dst, "tcp", raw)
+        if parsed.bad:
+            self.bad.update(parsed.bad)
+        self.advance(int(frames.time_ns[-1]))
+
+    def advance(self, now_ns: int) -> None:
+        """Let time pass: hand out finished calls, drop what nobody claims, flush what has gathered."""
+        self.now_ns = max(self.now_ns, now_ns)
+        if self.now_ns < self._next_tick_ns:
+            return
+        self._next_tick_ns = self.now_ns + _TICK_NS
+        self.streams.promote_expected()
+        self._introduce()
+        for call in self.calls.advance(self.now_ns):
+            self._hand_out(call)
+        for stream in self.calls.unclaimed_expired(self.now_ns):
+            self._drop(stream)
+        self.streams.flush_old()
+
+    def close(self) -> None:
+        """End of the capture: everything still open is handed out."""
+        self.streams.promote_expected()
+        self._introduce()
+        for call in self.calls.close(self.now_ns):
+            self._hand_out(call)
+        for stream in [*self.streams, *self._recovered.values()]:
+            self._drop(stream)
+
+    def recover(self, stream: RecoveredStream) -> None:
+        """Bring back a stream of an earlier process whose media is in the spool."""
+        self._recovered[stream.id] = stream
+        self.calls.stream_started(stream)
+
+    @property
+    def unclaimed(self) -> list[dict[str, Any]]:
+        """Stream objects of the streams that no call claimed and that are over."""
+        return self._unclaimed
+
+    def _feed_datagrams(self, datagrams: Datagrams) -> None:
+        rtp = looks_like_rtp(datagrams)
+        if rtp.all():
+            self.streams.feed(datagrams, None)
+        else:
+            # Signalling first: streams that it announces need no probation.
+            other = np.flatnonzero(~rtp)
+            for i in may_be_sip(datagrams, other).tolist():
+                src, dst = datagrams.endpoints(i)
+                self._feed_sip(int(datagrams.time_ns[i]), src, dst, "udp", datagrams.payload(i))
+            self.counters["rtcp"] += int(np.count_nonzero(looks_like_rtcp(datagrams)))
+            self.streams.feed(datagrams, np.flatnonzero(rtp))
+        if self.streams.started:
+            self._introduce()
+
+    def _introduce(self) -> None:
+        """Tell the calls of streams that are new."""
+        for stream in self.streams.started:
+            self._by_id[stream.id] = stream
+            facts = {"src": stream.src, "dst": stream.dst, "ssrc": stream.ssrc, "first_ns": stream.first_ns}
+            self._spool.describe(stream.id, facts)
+            self.calls.stream_started(stream)
+        self.streams.started.clear()
+
+    def _feed_fragments(self, parsed: Parsed) -> None:
+        whole = Parsed()
+        for fragment in parsed.fragments:
+            payload = self._fragments.feed(fragment)
+            if payload is not None:
+                src, dst = (str(ip_address(part)) for part in fragment.key[2:4])
+                reason = transport(whole, src, dst, fragment.protocol, payload, fragment.time_ns)
+                if reason:
+                    self.bad[reason] += 1
+        for datagrams in whole.datagrams:
+            self._feed_datagrams(datagrams)
+        parsed.segments += whole.segments
+        parsed.bad.update(whole.bad)
+
+    def _feed_sip(self, time_ns: int, src: Endpoint, dst: Endpoint, transport_name: str, raw: bytes) -> None:
+        message = parse_message(raw)
+        if isinstance(message, str):
+            self.counters["not-sip"] += 1
+            return
+        arrival = Arrival(time_ns, src, dst, transport_name, message, raw)
+        if self._arrived is not None:
+            self._arrived(arrival)
+        self.calls.feed(arrival)
+
+    # Calls that are over.
+
+    def _hand_out(self, call: Call) -> None:
+        streams, media = [], []
+        loss = _joined_midway(call)
+        for claimed in call.streams:
+            taken = self._take(claimed.stream)
+            if taken is None:
+                continue
+            stream, file, memory = taken
+            figures = stream.figures
+            loss = loss or isinstance(stream, RecoveredStream)
+            media.append(
+                StreamMedia(
+                    by=claimed.by,
+                    encodings={pt: known.encoding for pt, known in claimed.formats.items()},
+                    encrypted=claimed.encrypted,
+                    packets=figures.packets,
+                    first_ns=stream.first_ns,
+                    last_ns=figures.last_ns,
+                    epoch_ns=figures.epoch_ns,
+                    file=file,
+                    memory=memory,
+                )
+            )
+            streams.append(
+                stream_object(
+                    src=stream.src,
+                    dst=stream.dst,
+                    ssrc=stream.ssrc,
+                    first_ns=stream.first_ns,
+                    payload_types=stream.payload_types,
+                    figures=figures,
+                    formats=claimed.formats,
+                    srtp=claimed.encrypted,
+                    by=claimed.by,
+                )
+            )
+        excluded = self.settings.excluded(call)
+        root = self.settings.root
+        job = Job(
+            target=root / self.settings.target(call),
+            streams=media,
+            starts_ns=call.answered_ns,
+            ends_ns=call.ended_ns,
+            durable=self.settings.durable,
+            write=not excluded,
+        )
+        self._finished(FinishedCall(call, job, streams, loss, excluded, root))
+
+    def _take(self, like: StreamLike) -> tuple[Stream | RecoveredStream, Path, Any] | None:
+        """End a claimed stream and take its media out of the spool; None if another call has taken it."""
+        recovered = self._recovered.pop(like.id, None)
+        if recovered is not None:
+            return recovered, recovered.file, None
+        stream = self._by_id.pop(like.id, None)
+        if stream is None:
+            return None
+        self._spool.finish(stream.id)
+        self.streams.end(stream)
+        self.calls.stream_ended(stream)
+        file, memory = self._spool.take(stream.id)
+        return stream, file, memory
+
+    def _drop(self, like: StreamLike) -> None:
+        taken = self._take(like)
+        if taken is None:
+            return
+        stream, file, _ = taken
+        self.counters["unclaimed"] += 1
+        if not self.settings.keep_unclaimed:
+            file.unlink(missing_ok=True)
+        if len(self._unclaimed) < MAX_UNCLAIMED_LISTED:
+            self._unclaimed.append(
+                stream_object(
+                    src=stream.src,
+                    dst=stream.dst,
+                    ssrc=stream.ssrc,
+                    first_ns=stream.first_ns,
+                    payload_types=stream.payload_types,
+                    figures=stream.figures,
+                )
+            )
+
+
+def _joined_midway(call: Call) -> bool:
+    """Tell whether the call was going on when the capture began: its first INVITE was never seen."""
+    return not any(
+        arrival.message.method == "INVITE" and not arrival.message.to_tag for arrival in call.messages
+    )

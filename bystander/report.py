@@ -1,0 +1,138 @@
+"""A finished call as the JSON object that ``calls.json`` and ``bystander calls --json`` print."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bystander.codecs.timeline import CLOCK_HZ
+from bystander.finish import Written
+from bystander.sniffer.address import Endpoint, format_endpoint
+from bystander.sniffer.calls import Call
+from bystander.sniffer.sdp import STATIC_FORMATS, Format
+from bystander.sniffer.streams import Figures
+from bystander.verdict import Evidence, judge
+
+_SIDE = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
+
+
+def rfc3339(time_ns: int) -> str:
+    """Return a time as RFC 3339 text, UTC, with milliseconds."""
+    seconds, rest = divmod(time_ns + 500_000, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        # A capture may hold any 64-bit number as its time; a nonsense time must not cost the call.
+        moment = datetime.fromtimestamp(0, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+
+
+def _moment(time_ns: int | None) -> str | None:
+    return None if time_ns is None else rfc3339(time_ns)
+
+
+def codec_of(payload_types: list[int], formats: dict[int, Format]) -> str | None:
+    """Name the audio codec of a stream: its first payload type that is audio; None if none is known."""
+    for pt in payload_types:
+        known = formats.get(pt) or STATIC_FORMATS.get(pt)
+        if known is not None and known.encoding.upper() not in _SIDE:
+            return known.encoding
+    return None
+
+
+def stream_object(
+    *,
+    src: Endpoint,
+    dst: Endpoint,
+    ssrc: int,
+    first_ns: int,
+    payload_types: list[int],
+    figures: Figures,
+    formats: dict[int, Format] | None = None,
+    srtp: bool = False,
+    by: str | None = None,
+) -> dict[str, Any]:
+    """Describe one RTP stream; ``by`` is left out for a stream that no call claimed."""
+    owner = {} if by is None else {"by": by}
+    return owner | {
+        "src": format_endpoint(src),
+        "dst": format_endpoint(dst),
+        "ssrc": f"{ssrc:#010x}",
+        "codec": codec_of(payload_types, formats or {}),
+        "payload_types": sorted(payload_types),
+        "packets": figures.packets,
+        "lost": figures.lost,
+        "duplicates": figures.duplicates,
+        "reordered": figures.reordered,
+        "jitter_ms": round(figures.jitter_ms, 3),
+        "first_at": rfc3339(first_ns),
+        "last_at": rfc3339(figures.last_ns),
+        "srtp": srtp,
+    }
+
+
+def call_object(
+    call: Call,
+    streams: list[dict[str, Any]],
+    written: Written,
+    root: Path,
+    *,
+    capture_loss: bool,
+    excluded: bool,
+) -> dict[str, Any]:
+    """Describe one call; ``streams`` are stream objects, the recording's path is relative to ``root``."""
+    answered = call.state == "answered"
+    verdict = judge(
+        Evidence(
+            answered=answered,
+            excluded=excluded,
+            sides_heard=len(written.heard),
+            encrypted=written.encrypted,
+            unsupported=bool(written.unsupported),
+            capture_loss=capture_loss,
+        )
+    )
+    begin_ns = call.answered_ns if call.answered_ns is not None else call.started_ns
+    dtmf = [(at, digit, by, "rfc4733") for at, digit, by in written.presses]
+    dtmf += [(at, digit, by, "info") for at, digit, by in call.info_digits]
+    return {
+        "call_id": call.call_id,
+        "linked_call_ids": list(call.linked_call_ids),
+        "direction": call.direction,
+        "caller": call.caller,
+        "callee": call.callee,
+        "caller_name": call.caller_name,
+        "state": str(call.state),
+        "final_status": call.final_status,
+        "verdict": verdict,
+        "started_at": rfc3339(call.started_ns),
+        "answered_at": _moment(call.answered_ns),
+        "ended_at": _moment(call.ended_ns),
+        "ended_by": call.ended_by,
+        "duration_s": round(max(0, call.ended_ns - begin_ns) / 1e9, 3) if answered else 0.0,
+        "transport": call.transport,
+        "holds": [
+            {"by": hold.by, "from": rfc3339(hold.from_ns), "to": rfc3339(hold.to_ns or call.ended_ns)}
+            for hold in call.holds
+        ],
+        "dtmf": [
+            {"at": rfc3339(at), "digit": digit, "by": by, "method": method}
+            for at, digit, by, method in sorted(set(dtmf))
+        ],
+        "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
+        "recording": _recording(written, root),
+    }
+
+
+def _recording(written: Written, root: Path) -> dict[str, Any] | None:
+    if written.path is None:
+        return None
+    return {
+        "path": str(written.path.relative_to(root)),
+        "channels": 2,
+        "sample_rate": CLOCK_HZ,
+        "starts_at": rfc3339(written.starts_ns),
+        "duration_s": round(written.frames / CLOCK_HZ, 3),
+        "sha256": written.sha256,
+    }

@@ -1,0 +1,231 @@
+"""Two clocks: RTP timestamps space the samples of a stream, capture time anchors them.
+
+A stream's timeline counts samples from its first packet. Each packet's place is its extended RTP timestamp
+plus an offset; the offset is set when the stream starts and again only where timestamps and the capture
+clock part company:
+
+- at once, when they disagree by more than a second from one packet to the next (the sender's timestamps
+  jumped, stood still through a hold, or started over);
+- at the end of the stream's first seconds, when its earliest packet, not its first, becomes the anchor: a
+  first packet delayed on its way must not push the whole stream back;
+- slowly, when the least delay seen in each second has wandered by more than ten milliseconds: two clocks a
+  hundred parts per million apart are a third of a second apart after an hour (C16). At most four samples a
+  second are inserted or dropped, which nobody hears.
+
+Jitter (RFC 3550 §6.4.1) is a recurrence, but a linear one: its value after a run of packets, and the sum of
+its values through the run, are weighted sums of the differences, so no loop over packets is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.sniffer.sequence import running_sum
+
+#: G.711's clock; streams of other clocks keep their packets and are timed when they are decoded.
+CLOCK_HZ: Final = 8000
+_NS_PER_SAMPLE: Final = 1_000_000_000 // CLOCK_HZ
+#: The length of the windows in which the least delay is sought.
+WINDOW_NS: Final = 1_000_000_000
+
+_JUMP = CLOCK_HZ
+_SETTLED = CLOCK_HZ // 5
+_DRIFT = CLOCK_HZ // 100
+_MAX_CORRECTION = 4
+#: Windows in which the anchor itself may still move: the first may have begun with its last packet.
+_SETTLING = 2
+_GAIN = 15 / 16
+_FAR = np.iinfo(np.int64).max
+
+
+class Clocks:
+    """The timeline of each stream; arrays are indexed by stream number, positions are in samples."""
+
+    def __init__(self, capacity: int) -> None:
+        #: Capture time of position 0, ns.
+        self.epoch_ns = np.zeros(capacity, np.int64)
+        self._last_ts = np.zeros(capacity, np.int64)  # extended
+        self._last_ns = np.zeros(capacity, np.int64)
+        self._last_size = np.zeros(capacity, np.int64)
+        self._offset = np.zeros(capacity, np.int64)
+        self._least_delay = np.full(capacity, _FAR, np.int64)
+        self._windows = np.zeros(capacity, np.int64)
+        self._started = np.zeros(capacity, bool)
+        self._by_size = np.zeros(capacity, bool)
+        self._jitter = np.zeros(capacity)
+        self._jitter_sum = np.zeros(capacity)
+        self._jitter_count = np.zeros(capacity, np.int64)
+        self.jumps = 0
+
+    def start(self, stream: int) -> None:
+        """Forget whatever this number meant before: the next packet begins a timeline."""
+        self._started[stream] = False
+        self._by_size[stream] = False
+        self._least_delay[stream] = _FAR
+        self._windows[stream] = 0
+        self._jitter[stream] = self._jitter_sum[stream] = 0.0
+        self._jitter_count[stream] = 0
+
+    def started(self, stream: int) -> bool:
+        """Tell whether the stream has a timeline yet."""
+        return bool(self._started[stream])
+
+    def jitter_ms(self, stream: int) -> float:
+        """Return the mean of the interarrival jitter over the stream's packets, in milliseconds."""
+        count = int(self._jitter_count[stream])
+        return float(self._jitter_sum[stream]) / count * 1000 / CLOCK_HZ if count else 0.0
+
+    def place(
+        self,
+        stream: NDArray[np.int64],
+        heads: NDArray[np.int64],
+        extended: NDArray[np.int64],
+        ts: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
+        size: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Return the position of each packet's first sample: int64[n].
+
+        Packets are G.711 (one byte a sample), sorted by stream, in order of arrival within it, all from one
+        window; ``extended`` are their extended sequence numbers.
+        """
+        who = stream[heads]
+        fresh = ~self._started[who]
+        if fresh.any():
+            self._begin(who[fresh], ts[heads[fresh]], time_ns[heads[fresh]])
+        lengths = np.diff(heads, append=len(stream))
+        tails = heads + lengths - 1
+
+        advance = np.empty(len(ts), np.int64)
+        advance[1:] = ts[1:] - ts[:-1]
+        advance[heads] = ts[heads] - self._last_ts[who]
+        advance = ((advance + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        elapsed = np.empty(len(ts), np.int64)
+        elapsed[1:] = time_ns[1:] - time_ns[:-1]
+        elapsed[heads] = time_ns[heads] - self._last_ns[who]
+        elapsed //= _NS_PER_SAMPLE
+        difference = np.abs(elapsed - advance)
+
+        long_ts = running_sum(advance, heads, self._last_ts[who])
+        position = long_ts + np.repeat(self._offset[who], lengths)
+
+        # Timestamps that advance by less than the packet before was long count something else than samples
+        # (C14: some phones count milliseconds), or the sender made a mistake; a jump is a jump. Both rare.
+        before = np.empty(len(ts), np.int64)
+        before[1:] = size[:-1]
+        before[heads] = self._last_size[who]
+        wrong = (difference > _JUMP) | ((advance >= 0) & (advance < before))
+        if wrong.any() or self._by_size[who].any():
+            careful = np.logical_or.reduceat(wrong, heads) | self._by_size[who]
+            for i in np.flatnonzero(careful).tolist():
+                part = slice(int(heads[i]), int(tails[i]) + 1)
+                position[part] = self._place_carefully(
+                    int(who[i]), extended[part], advance[part], elapsed[part], time_ns[part], size[part]
+                )
+            difference[difference > _JUMP] = 0
+
+        self._last_ts[who] = long_ts[tails]
+        self._last_ns[who] = time_ns[tails]
+        self._last_size[who] = size[tails]
+        delay = (time_ns - np.repeat(self.epoch_ns[who], lengths)) // _NS_PER_SAMPLE - position
+        self._least_delay[who] = np.minimum(self._least_delay[who], np.minimum.reduceat(delay, heads))
+        self._add_jitter(who, heads, lengths, difference, fresh)
+        return position
+
+    def end_window(self, streams: NDArray[np.int64]) -> None:
+        """Correct anchors by the least delay seen in the window that is over; ``streams`` are those alive."""
+        seen = streams[self._least_delay[streams] != _FAR]
+        least = self._least_delay[seen]
+        self._least_delay[seen] = _FAR
+        first = self._windows[seen] < _SETTLING
+        self._windows[seen] += 1
+        self.epoch_ns[seen[first]] += least[first] * _NS_PER_SAMPLE
+        wandered = seen[~first & (np.abs(least) > _DRIFT)]
+        if len(wandered):
+            by = np.clip(least[~first & (np.abs(least) > _DRIFT)], -_MAX_CORRECTION, _MAX_CORRECTION)
+            self._offset[wandered] += by
+
+    def _begin(self, who: NDArray[np.int64], ts: NDArray[np.int64], time_ns: NDArray[np.int64]) -> None:
+        self._started[who] = True
+        self.epoch_ns[who] = time_ns
+        self._last_ns[who] = time_ns
+        self._last_ts[who] = ts
+        self._last_size[who] = 0
+        self._offset[who] = -ts
+
+    def _place_carefully(
+        self,
+        who: int,
+        extended: NDArray[np.int64],
+        advance: NDArray[np.int64],
+        elapsed: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
+        size: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Place one stream's packets one by one, where timestamps cannot be taken at their word."""
+        positions = np.empty(len(size), np.int64)
+        offset = int(self._offset[who])
+        timestamp = int(self._last_ts[who])
+        number = int(extended[0]) - 1
+        length = int(self._last_size[who])
+        end = timestamp + offset + length
+        epoch = int(self.epoch_ns[who])
+        by_size = bool(self._by_size[who])
+        for i, (seq, add, waited, time, samples) in enumerate(
+            zip(
+                extended.tolist(),
+                advance.tolist(),
+                elapsed.tolist(),
+                time_ns.tolist(),
+                size.tolist(),
+                strict=True,
+            )
+        ):
+            timestamp += add
+            position = timestamp + offset
+            step = seq - number
+            in_order = step > 0
+            if in_order:
+                if not by_size and step == 1 and 0 < add * 4 < length and waited * 2 > length:
+                    by_size = True
+                if by_size:
+                    late = waited - length * step
+                    position = (
+                        end + length * (step - 1) if late < _SETTLED else (time - epoch) // _NS_PER_SAMPLE
+                    )
+                elif abs(waited - add) > _JUMP:
+                    position = (time - epoch) // _NS_PER_SAMPLE
+                    self.jumps += 1
+                if position < end and step == 1:
+                    position = end
+                offset = position - timestamp
+                end, length = position + samples, samples
+            number = max(number, seq)
+            positions[i] = position
+        self._offset[who] = offset
+        self._by_size[who] = by_size
+        return positions
+
+    def _add_jitter(
+        self,
+        who: NDArray[np.int64],
+        heads: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        difference: NDArray[np.int64],
+        fresh: NDArray[np.bool_],
+    ) -> None:
+        """Advance each stream's jitter, J += (|D| - J)/16, over its packets, and the sum of J, in closed form."""
+        tails = heads + lengths
+        age = np.repeat(tails, lengths) - np.arange(1, len(difference) + 1)
+        decay = _GAIN ** np.minimum(age, 400)
+        spread = difference.astype(np.float64)
+        last = np.add.reduceat(spread * decay, heads) / 16
+        total = np.add.reduceat(spread * (1 - decay * _GAIN), heads)
+        kept = _GAIN ** lengths.astype(np.float64)
+        before = self._jitter[who]
+        self._jitter_sum[who] += before * (1 - kept) * _GAIN / (1 - _GAIN) + total
+        self._jitter[who] = before * kept + last
+        self._jitter_count[who] += lengths - fresh

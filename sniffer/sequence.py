@@ -1,0 +1,163 @@
+"""Sequence numbers of many streams at once: extension, loss, duplicates, reordering (RFC 3550 §A.1).
+
+Packets come sorted by stream, and within a stream in order of arrival. Each is compared with the one before
+it; the differences, summed, are the extended sequence numbers. A stream whose differences are all positive
+has neither duplicates nor reordering in this block, which is nearly always so; the others are sorted once
+more. Which numbers have been seen is remembered for the last thousand of each stream.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WINDOW = 1024
+#: A step back by more than this is a sender that started over, not a late packet.
+_MAX_LATE = 500
+#: A step forward is loss only if the time since the packet before could have held so many packets.
+_MIN_PACKET_NS = 4_000_000
+_MIN_LOSS = 200
+#: Extended numbers start above this, so that a late packet from before the first one is not negative.
+_BASE = 1 << 20
+
+
+def heads_of(stream: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each run of equal values starts: int64[runs]."""
+    if not len(stream):
+        return np.zeros(0, np.int64)
+    change = np.empty(len(stream), bool)
+    change[0] = True
+    np.not_equal(stream[1:], stream[:-1], out=change[1:])
+    return np.flatnonzero(change)
+
+
+def running_sum(
+    step: NDArray[np.int64], heads: NDArray[np.int64], start: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Sum ``step`` within each run, beginning from ``start`` (one per run): int64[n]."""
+    total = np.cumsum(step)
+    before = start - (total[heads] - step[heads])
+    return total + np.repeat(before, np.diff(heads, append=len(step)))
+
+
+class Sequences:
+    """What is known of the sequence numbers of each stream; arrays are indexed by stream number."""
+
+    def __init__(self, capacity: int) -> None:
+        self.last = np.zeros(capacity, np.int64)
+        self.top = np.zeros(capacity, np.int64)
+        self.bottom = np.zeros(capacity, np.int64)
+        self.received = np.zeros(capacity, np.int64)
+        self.duplicates = np.zeros(capacity, np.int64)
+        self.reordered = np.zeros(capacity, np.int64)
+        self.last_ns = np.zeros(capacity, np.int64)
+        self._seen = np.zeros((capacity, _WINDOW), np.uint8)
+
+    def start(self, stream: int, seq: int, time_ns: int) -> None:
+        """Begin a stream whose first packet, still to be fed, has this sequence number and time."""
+        first = _BASE + seq
+        # As if the packet before it had come: the first difference is then one, like any other.
+        self.last[stream] = first - 1
+        self.top[stream] = first - 1
+        self.bottom[stream] = first
+        self.received[stream] = self.duplicates[stream] = self.reordered[stream] = 0
+        self.last_ns[stream] = time_ns
+        self._seen[stream] = 0
+
+    def lost(self, stream: int) -> int:
+        """Return how many packets between the first and the last number never came."""
+        return max(0, int(self.top[stream] - self.bottom[stream] + 1 - self.received[stream]))
+
+    def feed(
+        self,
+        stream: NDArray[np.int64],
+        heads: NDArray[np.int64],
+        seq: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+        """Take packets sorted by stream; return (extended numbers int64[n], copies bool[n] or None if none)."""
+        who = stream[heads]
+        tails = np.append(heads[1:], len(stream)) - 1
+        step = np.empty(len(seq), np.int64)
+        step[1:] = seq[1:] - seq[:-1]
+        step[heads] = seq[heads] - self.last[who]
+        step = ((step + 32768) & 0xFFFF) - 32768
+        odd_steps = (step < 1) | (step > _MIN_LOSS)
+        odd: NDArray[np.bool_] | None = None
+        if odd_steps.any():
+            step = self._without_restarts(step, odd_steps, heads, who, time_ns)
+            odd = np.logical_or.reduceat((step < 1), heads)
+        extended = running_sum(step, heads, self.last[who])
+        behind = self.last[who] != self.top[who]
+        odd = behind if odd is None else odd | behind
+        duplicate = None
+        lengths = tails - heads + 1
+        if odd.any():
+            duplicate = self._sort_out(np.repeat(odd, lengths), stream, extended)
+        slot = extended & (_WINDOW - 1)
+        self._seen[stream, slot] = self._epoch(extended)
+        self.last[who] = extended[tails]
+        self.last_ns[who] = time_ns[tails]
+        self.received[who] += lengths
+        if duplicate is None:
+            self.top[who] = extended[tails]
+        else:
+            self.top[who] = np.maximum(self.top[who], np.maximum.reduceat(extended, heads))
+            self.bottom[who] = np.minimum(self.bottom[who], np.minimum.reduceat(extended, heads))
+            copies = np.add.reduceat(duplicate.astype(np.int64), heads)
+            self.duplicates[who] += copies
+            self.received[who] -= copies
+            if not duplicate.any():
+                duplicate = None
+        return extended, duplicate
+
+    @staticmethod
+    def _epoch(extended: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return ((extended >> 10) & 0x7F).astype(np.uint8) | np.uint8(0x80)
+
+    def _without_restarts(
+        self,
+        step: NDArray[np.int64],
+        odd: NDArray[np.bool_],
+        heads: NDArray[np.int64],
+        who: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Make the step of a sender that started over 1: it lost nothing, it only counts from elsewhere."""
+        at = np.flatnonzero(odd)
+        before = time_ns[np.maximum(at - 1, 0)]
+        is_head = np.isin(at, heads, assume_unique=True)
+        if is_head.any():
+            before[is_head] = self.last_ns[who[np.searchsorted(heads, at[is_head])]]
+        elapsed = np.maximum(time_ns[at] - before, 0)
+        restart = (step[at] < -_MAX_LATE) | (step[at] > _MIN_LOSS + elapsed // _MIN_PACKET_NS)
+        step[at[restart]] = 1
+        return step
+
+    def _sort_out(
+        self, odd: NDArray[np.bool_], stream: NDArray[np.int64], extended: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Find duplicates among the packets marked ``odd`` and count reordering: bool[n], true for copies."""
+        at = np.flatnonzero(odd)
+        who, number = stream[at], extended[at]
+        copy = self._seen[who, number & (_WINDOW - 1)] == self._epoch(number)
+        copy &= number > self.top[who] - _WINDOW
+        # Copies within the block: equal (stream, number), all but the first to arrive.
+        joint = (who << 40) | number
+        order = np.argsort(joint, kind="stable")
+        again = np.zeros(len(at), bool)
+        again[order[1:]] = joint[order[1:]] == joint[order[:-1]]
+        copy |= again
+        # A packet is late if one with a higher number of its stream came before it; (stream, number) rises
+        # with the stream, so one running maximum serves them all.
+        highest = np.maximum.accumulate(np.maximum(joint, (who << 40) | self.top[who]))
+        before = np.empty_like(highest)
+        before[1:] = highest[:-1]
+        first = heads_of(who)
+        before[first] = (who[first] << 40) | self.top[who[first]]
+        late = (joint < before) & ~copy
+        if late.any():
+            np.add.at(self.reordered, who[late], 1)
+        result = np.zeros(len(stream), bool)
+        result[at] = copy
+        return result

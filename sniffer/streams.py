@@ -1,0 +1,378 @@
+"""RTP streams, tracked from the first packet, before any SDP says whose they are.
+
+A stream is a 5-tuple and an SSRC (C11). Its packets are looked up, counted, put on its timeline and placed in
+its row, all for a whole block at once. What may become a stream waits on probation until a second packet
+agrees with the first, so that noise does not open rows; the first packet is kept and placed (C11: no peer's
+first 200 ms are lost).
+
+Two kinds of payload: G.711 is one byte a sample and goes to the arena; everything else (telephone events,
+comfort noise, other codecs, payload types that no SDP has explained yet) keeps its packets as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.codecs.g711 import PCMA, PCMU
+from bystander.codecs.packets import PacketRun
+from bystander.sniffer.address import Endpoint
+from bystander.sniffer.arena import Arena
+from bystander.sniffer.clock import WINDOW_NS, Clocks
+from bystander.sniffer.datagrams import Datagrams
+from bystander.sniffer.flowtable import ABSENT, FlowTable
+from bystander.sniffer.probation import Probation
+from bystander.sniffer.rtp import RtpPackets, read_rtp
+from bystander.sniffer.sequence import Sequences, heads_of
+
+#: More than this in one packet (half a second of G.711) is not telephone audio.
+MAX_G711_BYTES: Final = 4000
+#: Kept packets are handed on in runs of about this many bytes.
+_KEPT_BYTES: Final = 65536
+
+
+class StreamSink(Protocol):
+    """Where the media of streams goes; arrays are valid only during the call."""
+
+    def audio(self, stream: Stream, position: int, law: int, samples: NDArray[np.uint8]) -> None:
+        """Take a run of G.711 whose first byte is sample ``position`` of the stream's timeline."""
+
+    def packets(self, stream: Stream, run: PacketRun) -> None:
+        """Take packets that are kept as they came."""
+
+
+class Stream:
+    """One RTP stream: it lives from its first packet until the table forgets it; its figures outlive that."""
+
+    __slots__ = (
+        "_figures",
+        "_table",
+        "dst",
+        "first_ns",
+        "id",
+        "kept",
+        "key",
+        "number",
+        "payload_types",
+        "src",
+        "ssrc",
+    )
+
+    def __init__(
+        self,
+        table: StreamTable,
+        number: int,
+        ident: int,
+        key: int,
+        src: Endpoint,
+        dst: Endpoint,
+        ssrc: int,
+        first_ns: int,
+    ) -> None:
+        self._table: StreamTable | None = table
+        self._figures: Figures | None = None
+        self.number = number
+        self.id = ident
+        self.key = key
+        self.src = src
+        self.dst = dst
+        self.ssrc = ssrc
+        self.first_ns = first_ns
+        self.payload_types: list[int] = []
+        self.kept: list[PacketRun] = []
+
+    @property
+    def figures(self) -> Figures:
+        """Return the stream's figures as they stand."""
+        if self._table is None:
+            assert self._figures is not None
+            return self._figures
+        return self._table.figures(self.number)
+
+    @property
+    def last_ns(self) -> int:
+        """Capture time of the latest packet, ns."""
+        return self.figures.last_ns if self._table is None else self._table.last_ns(self.number)
+
+    @property
+    def packets(self) -> int:
+        """Distinct sequence numbers received."""
+        return self.figures.packets
+
+    def freeze(self) -> None:
+        """Keep the figures of now; the table is about to forget the stream."""
+        self._figures = self.figures
+        self._table = None
+
+    def __repr__(self) -> str:
+        return f"<Stream {self.src[0]}:{self.src[1]} > {self.dst[0]}:{self.dst[1]} {self.ssrc:#010x}>"
+
+
+@dataclass(slots=True, frozen=True)
+class Figures:
+    """What was counted of a stream. ``epoch_ns`` is the capture time of sample 0, None without G.711."""
+
+    packets: int
+    lost: int
+    duplicates: int
+    reordered: int
+    jitter_ms: float
+    last_ns: int
+    epoch_ns: int | None
+
+
+class StreamTable:
+    """All streams of the wire; bounded by ``capacity``, beyond which new ones are counted and not recorded.
+
+    ``sink`` takes the media. ``expected(src, dst)`` says that SDP has announced a stream, which then needs
+    no probation. ``keep_packets`` keeps G.711 packets too, beside their audio (for comparisons).
+    """
+
+    def __init__(
+        self,
+        sink: StreamSink,
+        *,
+        capacity: int = 16384,
+        expected: Callable[[Endpoint, Endpoint], bool] | None = None,
+        keep_packets: bool = False,
+        first_id: int = 1,
+    ) -> None:
+        self._sink = sink
+        self._capacity = min(capacity, 65535)
+        self._keep = keep_packets
+        self._flows = FlowTable(self._capacity)
+        self._streams: list[Stream | None] = [None] * self._capacity
+        self._free = list(range(self._capacity - 1, -1, -1))
+        self._alive: NDArray[np.int64] | None = np.zeros(0, np.int64)
+        self._sequences = Sequences(self._capacity)
+        self._clocks = Clocks(self._capacity)
+        self._last_pt = np.zeros(self._capacity, np.uint8)
+        self._arena = Arena(self._capacity, self._flush_audio)
+        self._probation = Probation(expected)
+        self._window = 0
+        self._next_id = first_id
+        self.started: list[Stream] = []
+        self.counters: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._flows)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter([stream for stream in self._streams if stream is not None])
+
+    def feed(self, datagrams: Datagrams, which: NDArray[np.int64] | None) -> None:
+        """Take the datagrams numbered ``which`` (None: all), which look like RTP.
+
+        New streams are appended to ``started``, which the caller empties.
+        """
+        if which is None:
+            which = np.arange(len(datagrams))
+        if not len(which):
+            return
+        packets, broken = read_rtp(datagrams, which)
+        self.counters["rtp-header"] += broken
+        numbers = self._flows.find(packets.key)
+        strange = numbers == ABSENT
+        if strange.any():
+            self._admit(datagrams, packets, np.flatnonzero(strange))
+            numbers = self._flows.find(packets.key)
+            known = numbers != ABSENT
+            packets, numbers = packets.take(known), numbers[known]
+        if len(packets):
+            self._feed(packets, numbers)
+
+    def figures(self, number: int) -> Figures:
+        """Return what is counted of the stream with this number."""
+        sequences = self._sequences
+        return Figures(
+            packets=int(sequences.received[number]),
+            lost=sequences.lost(number),
+            duplicates=int(sequences.duplicates[number]),
+            reordered=int(sequences.reordered[number]),
+            jitter_ms=self._clocks.jitter_ms(number),
+            last_ns=int(sequences.last_ns[number]),
+            epoch_ns=int(self._clocks.epoch_ns[number]) if self._clocks.started(number) else None,
+        )
+
+    def last_ns(self, number: int) -> int:
+        """Return the capture time of the latest packet of the stream with this number, ns."""
+        return int(self._sequences.last_ns[number])
+
+    def end(self, stream: Stream) -> None:
+        """Hand on the rest of a stream's media, keep its figures, forget it. Later packets make a new one."""
+        self.settle(stream)
+        stream.freeze()
+        self._flows.remove(stream.key)
+        self._streams[stream.number] = None
+        self._free.append(stream.number)
+        self._alive = None
+
+    def settle(self, stream: Stream) -> None:
+        """Hand on all media of a stream that has come so far."""
+        self._arena.flush(stream.number)
+        self._flush_kept(stream)
+
+    def flush_old(self) -> None:
+        """Hand on what has been gathering for some seconds, so that little is lost if the process dies."""
+        self._arena.flush_old(self._all())
+        for stream in self:
+            if stream.kept:
+                self._flush_kept(stream)
+
+    def promote_expected(self) -> None:
+        """Make streams of single packets on probation that SDP has announced by now."""
+        for src, dst, packet in self._probation.take_expected():
+            self._start(packet, src, dst)
+
+    def _admit(self, datagrams: Datagrams, packets: RtpPackets, strange: NDArray[np.int64]) -> None:
+        """Decide which unknown flows become streams, and start those."""
+        for first, earlier in self._probation.judge(datagrams, packets, strange):
+            which = int(packets.which[first])
+            src, dst = datagrams.endpoints(which)
+            if earlier is None:
+                self._open(src, dst, int(datagrams.rows["ssrc"][which]), packets, first)
+            else:
+                self._start(earlier, src, dst)
+        self.counters["probation-overflow"] = self._probation.overflow
+
+    def _start(self, datagram: Datagrams, src: Endpoint, dst: Endpoint) -> None:
+        """Start a stream from a first packet that waited on probation."""
+        packets, _ = read_rtp(datagram, np.zeros(1, np.int64))
+        if not len(packets) or int(packets.key[0]) in self._flows:
+            return
+        if self._open(src, dst, int(datagram.rows["ssrc"][0]), packets, 0):
+            self._feed(packets, self._flows.find(packets.key))
+
+    def _open(self, src: Endpoint, dst: Endpoint, ssrc: int, packets: RtpPackets, first: int) -> bool:
+        if not self._free:
+            self.counters["streams-refused"] += 1
+            return False
+        number = self._free.pop()
+        time_ns = int(packets.time_ns[first])
+        key = int(packets.key[first])
+        stream = Stream(self, number, self._next_id, key, src, dst, ssrc, time_ns)
+        stream.payload_types.append(int(packets.pt[first]))
+        self._next_id += 1
+        self._streams[number] = stream
+        self._alive = None
+        self._flows.add(key, number)
+        self._sequences.start(number, int(packets.seq[first]), time_ns)
+        self._clocks.start(number)
+        self._arena.start(number)
+        self._last_pt[number] = packets.pt[first]
+        self.started.append(stream)
+        return True
+
+    def _all(self) -> NDArray[np.int64]:
+        if self._alive is None:
+            self._alive = np.array([s.number for s in self._streams if s is not None], np.int64)
+        return self._alive
+
+    def _feed(self, packets: RtpPackets, numbers: NDArray[np.int32]) -> None:
+        """Feed packets of known streams, cut at the ends of the clock's windows."""
+        window = packets.time_ns // WINDOW_NS
+        first, last = int(window[0]), int(window[-1])
+        if first == last and (len(window) < 3 or bool((window == first).all())):
+            self._enter(first)
+            self._feed_window(packets, numbers)
+            return
+        cuts = [*heads_of(window).tolist(), len(window)]
+        for start, stop in pairwise(cuts):
+            self._enter(int(window[start]))
+            part = slice(start, stop)
+            self._feed_window(packets.take(part), numbers[part])
+
+    def _enter(self, window: int) -> None:
+        if window != self._window:
+            self._window = window
+            self._clocks.end_window(self._all())
+
+    def _feed_window(self, packets: RtpPackets, numbers: NDArray[np.int32]) -> None:
+        # A stable sort of 16-bit numbers is a radix sort: streams come together, arrival order stays.
+        order = np.argsort(numbers.astype(np.uint16), kind="stable")
+        packets = packets.take(order)
+        stream = numbers[order].astype(np.int64)
+        heads = heads_of(stream)
+        extended, duplicate = self._sequences.feed(stream, heads, packets.seq, packets.time_ns)
+        if duplicate is not None:
+            keep = np.flatnonzero(~duplicate)
+            packets, stream, extended = packets.take(keep), stream[keep], extended[keep]
+            heads = heads_of(stream)
+            if not len(stream):
+                return
+        self._note_payload_types(stream, heads, packets.pt)
+        plain = (packets.pt == PCMA) | (packets.pt == PCMU)
+        sound = plain & (packets.size <= MAX_G711_BYTES) & (packets.size > 0)
+        if not sound.all():
+            other = np.flatnonzero(~plain)
+            self._keep_packets(packets.take(other), stream[other], extended[other])
+            at = np.flatnonzero(sound)
+            if self._keep:
+                self._keep_packets(packets.take(plain), stream[plain], extended[plain])
+            if not len(at):
+                return
+            packets, stream, extended = packets.take(at), stream[at], extended[at]
+            heads = heads_of(stream)
+        elif self._keep:
+            self._keep_packets(packets, stream, extended)
+        position = self._clocks.place(stream, heads, extended, packets.ts, packets.time_ns, packets.size)
+        self._arena.place(packets.data, stream, heads, packets.pt, position, packets.offset, packets.size)
+
+    def _note_payload_types(
+        self, stream: NDArray[np.int64], heads: NDArray[np.int64], pt: NDArray[np.uint8]
+    ) -> None:
+        """Remember the payload types of each stream, in order of appearance."""
+        before = np.empty_like(pt)
+        before[1:] = pt[:-1]
+        before[heads] = self._last_pt[stream[heads]]
+        changed = np.flatnonzero(before != pt)
+        for number, kind in set(zip(stream[changed].tolist(), pt[changed].tolist(), strict=True)):
+            owner = self._streams[number]
+            if owner is not None and kind not in owner.payload_types:
+                owner.payload_types.append(kind)
+        tails = np.append(heads[1:], len(pt)) - 1
+        self._last_pt[stream[tails]] = pt[tails]
+
+    def _keep_packets(
+        self, packets: RtpPackets, stream: NDArray[np.int64], extended: NDArray[np.int64]
+    ) -> None:
+        """Keep packets as they are: one run per stream and block."""
+        heads = heads_of(stream)
+        bounds = [*heads.tolist(), len(stream)]
+        for start, stop in pairwise(bounds):
+            owner = self._streams[int(stream[start])]
+            if owner is None:
+                continue
+            sizes = packets.size[start:stop]
+            pieces = [
+                packets.data[at : at + size]
+                for at, size in zip(packets.offset[start:stop].tolist(), sizes.tolist(), strict=True)
+            ]
+            owner.kept.append(
+                PacketRun(
+                    extended[start:stop].copy(),
+                    packets.ts[start:stop].astype(np.uint32),
+                    packets.pt[start:stop].copy(),
+                    packets.time_ns[start:stop].copy(),
+                    sizes.astype(np.int32),
+                    np.concatenate(pieces),
+                )
+            )
+            if sum(len(run.payload) + 32 * len(run.seq) for run in owner.kept) > _KEPT_BYTES:
+                self._flush_kept(owner)
+
+    def _flush_kept(self, stream: Stream) -> None:
+        if stream.kept:
+            self._sink.packets(stream, PacketRun.join(stream.kept))
+            stream.kept.clear()
+
+    def _flush_audio(self, number: int, position: int, law: int, samples: NDArray[np.uint8]) -> None:
+        stream = self._streams[number]
+        if stream is not None:
+            self._sink.audio(stream, position, law, samples)

@@ -1,0 +1,168 @@
+"""The spool: the media of calls in progress, one file per RTP stream, written as it comes.
+
+A file is an eight-byte magic and then chunks, each a 16-byte header (kind, law, length, position) and its
+data. Nothing is ever rewritten, so a process that is killed leaves at worst a last chunk cut short, which the
+reader drops. Chunk kinds: ``M`` what the stream is (JSON), ``A`` a run of G.711 at a position of the stream's
+timeline, ``P`` packets kept as they came. Later chunks win over earlier ones where they overlap.
+
+Files are opened for each chunk: a chunk holds some seven seconds, so the cost is small and the number of open
+files stays small too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.codecs.packets import PacketRun
+from bystander.codecs.timeline import Run
+
+MAGIC: Final = b"BYSPOOL1"
+_HEADER = struct.Struct("<BBHIq")
+_META, _AUDIO, _PACKETS = ord("M"), ord("A"), ord("P")
+#: A chunk longer than this is damage, not data.
+_MAX_CHUNK = 1 << 28
+
+
+@dataclass(slots=True)
+class Media:
+    """The media of one stream read back: runs of G.711 in the order written, and kept packets."""
+
+    runs: list[Run] = field(default_factory=list)
+    kept: list[PacketRun] = field(default_factory=list)
+
+    @property
+    def packets(self) -> PacketRun | None:
+        """All kept packets as one run, or None."""
+        return PacketRun.join(self.kept) if self.kept else None
+
+
+class Spool:
+    """A folder of stream files; streams are named by number."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.folder = folder
+        self._described: dict[int, bytes] = {}
+        self._in_memory: dict[int, Media] = {}
+        self.bytes_written = 0
+
+    def describe(self, stream: int, facts: dict[str, Any]) -> None:
+        """Say what a stream is; this heads its file when, and only when, it gets one."""
+        self._described[stream] = json.dumps(facts, separators=(",", ":")).encode()
+
+    def audio(self, stream: int, position: int, law: int, samples: NDArray[np.uint8]) -> None:
+        """Append a run of G.711 (uint8[n], copied)."""
+        memory = self._in_memory.get(stream)
+        if memory is not None:
+            memory.runs.append(Run(position, law, samples.copy()))
+        else:
+            self._append(stream, _AUDIO, law, position, samples.data)
+
+    def packets(self, stream: int, run: PacketRun) -> None:
+        """Append packets kept as they came."""
+        memory = self._in_memory.get(stream)
+        if memory is not None:
+            memory.kept.append(run)
+        else:
+            self._append(stream, _PACKETS, 0, 0, run.to_bytes())
+
+    def finish(self, stream: int) -> None:
+        """Keep what is still to come of a stream in memory: it is about to be read and deleted."""
+        self._in_memory.setdefault(stream, Media())
+
+    def take(self, stream: int) -> tuple[Path, Media]:
+        """Let go of a stream: (its file, which may not exist, and what was kept in memory)."""
+        self._described.pop(stream, None)
+        return self.folder / _name(stream), self._in_memory.pop(stream, Media())
+
+    def discard(self, stream: int) -> None:
+        """Delete a stream's media."""
+        path, _ = self.take(stream)
+        path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the folder; the files stay."""
+        os.close(self._folder)
+
+    def _append(self, stream: int, kind: int, law: int, position: int, data: bytes | memoryview) -> None:
+        parts: list[bytes | memoryview] = [_HEADER.pack(kind, law, 0, len(data), position), data]
+        facts = self._described.pop(stream, None)
+        if facts is not None:
+            parts[:0] = [MAGIC, _HEADER.pack(_META, 0, 0, len(facts), 0), facts]
+        file = os.open(
+            _name(stream), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600, dir_fd=self._folder
+        )
+        try:
+            size = sum(len(part) for part in parts)
+            written = os.writev(file, parts)
+            if written != size:
+                # A disk that fills up writes in part: make it an error, with the part taken back.
+                os.ftruncate(file, os.fstat(file).st_size - written)
+                if facts is not None:
+                    self._described[stream] = facts
+                raise OSError(28, "No space left on device", str(self.folder / _name(stream)))
+            self.bytes_written += size
+        finally:
+            os.close(file)
+
+
+def _name(stream: int) -> str:
+    return f"stream-{stream}.spool"
+
+
+def read_media(path: Path, memory: Media | None = None) -> Media:
+    """Read a stream's media: what its file holds, then what was kept in memory."""
+    media = Media()
+    for kind, law, position, data in _chunks(path):
+        if kind == _AUDIO:
+            media.runs.append(Run(position, law, np.frombuffer(data, np.uint8)))
+        elif kind == _PACKETS:
+            try:
+                media.kept.append(PacketRun.from_bytes(bytes(data)))
+            except ValueError:
+                continue
+    if memory is not None:
+        media.runs += memory.runs
+        media.kept += memory.kept
+    return media
+
+
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """Return what a spool file says its stream is, or None if it does not say."""
+    for kind, _, _, data in _chunks(path):
+        if kind != _META:
+            return None
+        try:
+            facts = json.loads(bytes(data))
+        except ValueError:
+            return None
+        return facts if isinstance(facts, dict) else None
+    return None
+
+
+def _chunks(path: Path) -> Iterator[tuple[int, int, int, memoryview]]:
+    """Yield (kind, law, position, data) until the file ends or stops making sense."""
+    try:
+        content = memoryview(path.read_bytes())
+    except FileNotFoundError:
+        return
+    if bytes(content[: len(MAGIC)]) != MAGIC:
+        return
+    at = len(MAGIC)
+    while at + _HEADER.size <= len(content):
+        kind, law, _, length, position = _HEADER.unpack_from(content, at)
+        at += _HEADER.size
+        if length > _MAX_CHUNK or at + length > len(content):
+            return
+        yield kind, law, position, content[at : at + length]
+        at += length
