@@ -7,6 +7,7 @@ what it knows of the calls; TShark adds what is in the frames. Both go into ``te
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,9 +25,9 @@ PROGRAMS = ("ip", "tc", "ethtool", "tcpdump", "tshark", "baresip", "sipp", "kama
 
 def record(recording: recordings.Recording) -> dict[str, Any]:
     """Run one recording and return its entry of the manifest."""
-    path = DATA / f"{recording.name}.pcap"
     with tempfile.TemporaryDirectory(prefix="bystander-lab-") as directory:
-        told = recording.run(Path(directory), path)
+        told = recording.run(Path(directory), Path(directory) / "capture.pcap")
+        path = shutil.move(Path(directory) / "capture.pcap", DATA / f"{recording.name}.pcap")
     seen = {call["call_id"]: call for call in truth.calls(path)}
     if len(told) != len(seen):
         raise RuntimeError(f"{recording.name}: {len(told)} calls were made, TShark finds {list(seen)}")

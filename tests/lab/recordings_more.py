@@ -84,7 +84,7 @@ def fragmented(directory: Path, path: Path) -> list[Facts]:
         sipp.write_rtp("caller", alice.directory / "speech.pcap", 6)
         b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav"))
         with lab.capture(path):
-            caller = sipp.dial(alice, "uac-speech", bob, "bob", from_user="alice", padding="x" * 3600, talk_ms=6000)
+            caller = sipp.dial(alice, "uac-speech", bob, "bob", 6000, padding="x" * 3600)
             b.answer()
             caller.finish()
             b.wait_for("CALL_CLOSED")
@@ -123,7 +123,7 @@ def concurrent(directory: Path, path: Path) -> list[Facts]:
         with lab.capture(path):
             servers = [sipp.serve(host, "uas-speech", 3) for host in (bob, carol)]
             callers = [
-                sipp.dial(a, "uac-speech", b, b.name, 3, 1.4, from_user=a.name, padding="", talk_ms=4200)
+                sipp.dial(a, "uac-speech", b, b.name, 4200, 3, 1.4)
                 for a, b in ((alice, bob), (dave, carol))
             ]
             for program in (*callers, *servers):
@@ -148,20 +148,18 @@ def digits(directory: Path, path: Path) -> list[Facts]:
     return [answered(dtmf=[{"digit": digit, "by": "caller", "method": "rfc4733"} for digit in "15*#"])]
 
 
-@recording("ptime", "packets of 40 ms one way and 10 ms the other", "C14")
+@recording("ptime", "two calls: packets of 40 ms, then of 10 ms", "C14")
 def ptime(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
         alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
         lab.mirror(bob)
-        a = Phone(alice, "alice", speech.write_wav("caller", directory / "a.wav"), ptime_ms=40)
-        b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav"), ptime_ms=10)
         with lab.capture(path):
-            call(a, b)
-            time.sleep(4.0)
-            hang_up(a, b)
-        a.close()
-        b.close()
-    return [answered(ptime_ms=None)]
+            for ptime_ms in (40, 10):
+                with pair(lab, alice, bob, ptime_ms=ptime_ms) as (a, b):
+                    call(a, b)
+                    time.sleep(4.0)
+                    hang_up(a, b)
+    return [answered(ptime_ms=40), answered(ptime_ms=10)]
 
 
 @recording("no-bye", "the capture ends while the two still talk", "C6")

@@ -46,11 +46,10 @@ def serve(host: Host, scenario: str, calls: int = 1) -> Sipp:
 
 
 def dial(
-    host: Host, scenario: str, to: Host, user: str, calls: int = 1, rate: float = 1.0, **keys: object
+    host: Host, scenario: str, to: Host, user: str, talk_ms: int, calls: int = 1, rate: float = 1.0, padding: str = ""
 ) -> Sipp:
-    """Make ``calls`` calls to ``user`` at the other host, ``rate`` a second; ``keys`` are the scenario's words."""
-    # A pause takes a variable, a message takes a keyword: every word is given as both.
-    words = [part for name, value in keys.items() for part in ("-key", name, value, "-set", name, value)]
+    """Make ``calls`` calls to ``user`` at the other host, ``rate`` a second, each hung up after ``talk_ms``."""
+    words = ["-key", "from_user", host.name, "-key", "padding", padding, "-d", talk_ms]
     return _start(host, scenario, [f"{to.address}:5060", "-s", user, "-m", calls, "-r", rate, *words])
 
 

@@ -95,7 +95,7 @@ def rtp_streams(path: Path) -> list[Rtp]:
     )  # fmt: skip
     streams: dict[tuple[Endpoint, Endpoint, int], Rtp] = {}
     for time, src, dst, sport, dport, ssrc, seq, stamp, kind, payload, event, whole in _rows(
-        path, "rtp && rtp.version == 2", *names
+        path, "rtp && rtp.version == 2 && !icmp && !icmpv6", *names
     ):
         key = ((src, int(sport)), (dst, int(dport)), int(ssrc, 0))
         stream = streams.setdefault(key, Rtp(*key))
