@@ -15,7 +15,7 @@ _GLANCE_S = 0.05
 
 @dataclass
 class Measured:
-    """What a process cost: wall and CPU seconds, peak of resident memory in bytes, exit status, its output."""
+    """What a process cost: wall and CPU seconds, peak of resident memory, exit status, its output."""
 
     wall_s: float
     cpu_s: float

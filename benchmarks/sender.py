@@ -62,9 +62,10 @@ def _ready(piece: Slice) -> _Batch:
 
 @dataclass
 class Sent:
-    """What went out: frames, how long it took, how late the latest frame was."""
+    """What went out: frames, when the first left (UTC), how long it took, how late the latest frame was."""
 
     frames: int
+    began_ns: int
     seconds: float
     worst_delay_ms: float
     refused: int
@@ -82,6 +83,7 @@ def play(interface: str, batches: list[_Batch]) -> Sent:
         wire.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
         handle = wire.fileno()
         began_ns = time.monotonic_ns()
+        began_utc_ns = time.time_ns()
         origin_ns = int(batches[0].time_ns[0]) - began_ns
         for batch in batches:
             address, at, count = batch.messages.ctypes.data, 0, len(batch.time_ns)
@@ -102,7 +104,7 @@ def play(interface: str, batches: list[_Batch]) -> Sent:
                     if error not in (11, 105):  # EAGAIN, ENOBUFS: the queue is full, try the same frame again
                         raise OSError(error, f"sendmmsg on {interface}: {os.strerror(error)}")
                     refused += 1
-        return Sent(sent, (time.monotonic_ns() - began_ns) / 1e9, worst_ns / 1e6, refused)
+        return Sent(sent, began_utc_ns, (time.monotonic_ns() - began_ns) / 1e9, worst_ns / 1e6, refused)
 
 
 def main() -> None:
