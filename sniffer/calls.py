@@ -1,0 +1,406 @@
+"""From SIP messages and RTP streams to calls.
+
+The table is fed every SIP message and told of every stream; `advance` hands out the calls that are over.
+One Call-ID is one call however many hops show it, and legs of a back-to-back user agent, which have Call-IDs
+of their own, are joined when they carry the same media (`linking.py`). All times are capture times: the
+table has no clock of its own.
+
+A call that ended lingers (``linger_s``), so that retransmissions and late media find it, and is then handed
+out once. Stragglers that come after that are counted, not made into calls.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from bystander.sniffer.address import Endpoint
+from bystander.sniffer.callfacts import Call, CallSettings, compose
+from bystander.sniffer.claims import LEARNED, Claim, Claims, Match, StreamLike
+from bystander.sniffer.dialogs import Event, State
+from bystander.sniffer.leg import ClaimedStream, Leg
+from bystander.sniffer.linking import Linker
+from bystander.sniffer.midcall import ending_media
+from bystander.sniffer.session import opens_session
+from bystander.sniffer.sip import Arrival, Message
+
+__all__ = ["Call", "CallSettings", "CallTable", "ClaimedStream", "StreamLike"]
+
+_S: Final = 1_000_000_000
+#: How long the Call-ID of a call that was handed out is remembered: transactions may repeat for 32 s
+#: (RFC 3261 timer H), and a little more on a slow network.
+_STRAGGLERS_NS: Final = 64 * _S
+_METHODS: Final = frozenset(
+    {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER"}
+    | {"SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"}
+)
+
+
+class CallTable:
+    """All calls in progress, and all streams that no call has claimed yet.
+
+    ``same_media``, when set, tells whether two streams carry the same audio. ``counters`` counts what was
+    dropped and why, ``requests`` and ``responses`` SIP by method and status, ``states`` the calls handed out.
+    """
+
+    def __init__(self, settings: CallSettings | None = None) -> None:
+        self.settings = settings or CallSettings()
+        self.same_media: Callable[[StreamLike, StreamLike], bool] | None = None
+        self.counters: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
+        self.responses: Counter[int] = Counter()
+        self.states: Counter[str] = Counter()
+        self._claims = Claims()
+        self._linker = Linker(self._ns(self.settings.link_window_s))
+        self._legs: dict[str, Leg] = {}
+        self._due: list[tuple[int, int, Leg]] = []
+        self._order = 0
+        self._done: list[Call] = []
+        self._scanned_ns = 0
+        self._owners: dict[int, Leg] = {}
+        self._unclaimed: dict[int, StreamLike] = {}
+        self._expired: list[StreamLike] = []
+        self._recent: dict[str, tuple[int, int]] = {}
+        self._recent_order: deque[tuple[int, str]] = deque()
+
+    @staticmethod
+    def _ns(seconds: float) -> int:
+        return int(seconds * _S)
+
+    # -- gauges -----------------------------------------------------------------------------------------
+
+    @property
+    def active_calls(self) -> int:
+        """Calls in the table, lingering ones included."""
+        return len(self._legs)
+
+    @property
+    def claims(self) -> int:
+        """Claims held on endpoints."""
+        return len(self._claims)
+
+    @property
+    def unclaimed_streams(self) -> int:
+        """Streams that wait for a claim."""
+        return len(self._unclaimed)
+
+    def dialogs_by_state(self) -> Counter[str]:
+        """Count the calls in the table by the state of their signalling."""
+        return Counter(leg.session.state.value for leg in self._legs.values())
+
+    # -- signalling -------------------------------------------------------------------------------------
+
+    def feed(self, arrival: Arrival) -> None:
+        """Take one SIP message, in order of arrival."""
+        message = arrival.message
+        if message.method is None:
+            self.responses[message.status if 100 <= message.status <= 699 else 0] += 1
+        else:
+            self.requests[message.method if message.method in _METHODS else "other"] += 1
+        call_id, time_ns = message.call_id, arrival.time_ns
+        leg = self._legs.get(call_id)
+        if (
+            leg is not None
+            and leg.due_ns is not None
+            and time_ns > leg.due_ns
+            and _begins_anew(message, leg.newest_cseq)
+        ):
+            self._hand_out_group(leg, None)
+            leg = None
+        if leg is None:
+            if not opens_session(message):
+                self.counters["sip-outside-calls"] += 1
+                return
+            if self._is_straggler(arrival):
+                self.counters["sip-stragglers"] += 1
+                return
+            if len(self._legs) >= self.settings.max_calls:
+                self._evict(time_ns)
+            leg = Leg(arrival, self._claims, self._ns(self.settings.early_s))
+            self._linker.add(leg)
+        else:
+            del self._legs[call_id]  # kept in order of last activity
+        self._legs[call_id] = leg
+        if leg.seen_twice(arrival):
+            self.counters["sip-mirrored-twice"] += 1
+            return
+        was_over = leg.session.finished
+        touched = leg.observe(arrival)
+        if leg.session.finished or was_over or leg.session.state is State.CHALLENGED:
+            self._schedule(leg, was_over)
+        elif message.method is None and message.status >= 200 and message.cseq_method == "INVITE":
+            self._settle_forks(leg, time_ns)
+        if touched:
+            for claimed in leg.streams.values():
+                leg.explain(claimed)
+            self._reassign(touched)
+
+    def _is_straggler(self, arrival: Arrival) -> bool:
+        handed_out = self._recent.get(arrival.message.call_id)
+        if handed_out is None or arrival.time_ns - handed_out[0] > _STRAGGLERS_NS:
+            return False
+        return not _begins_anew(arrival.message, handed_out[1])
+
+    def _schedule(self, leg: Leg, was_over: bool) -> None:
+        """Set or clear the time when a leg is handed out, and open or close its claims with it."""
+        session = leg.session
+        if session.finished:
+            over_ns = session.decided_ns if session.decided_ns is not None else leg.last_ns
+            if not was_over:
+                self._claims.close(leg, over_ns)
+                leg.media.end(over_ns)
+            due_ns = over_ns + self._ns(self.settings.linger_s)
+        elif session.state is State.CHALLENGED:
+            due_ns = leg.last_ns + self._ns(self.settings.retry_s)
+        else:
+            leg.due_ns = None
+            for claim in self._claims.of(leg):
+                claim.to_ns = None
+            self._settle_forks(leg, leg.last_ns)
+            return
+        if leg.due_ns != due_ns:
+            leg.due_ns = due_ns
+            self._push(due_ns, leg)
+
+    def _push(self, due_ns: int, leg: Leg) -> None:
+        self._order += 1
+        heapq.heappush(self._due, (due_ns, self._order, leg))
+
+    def _settle_forks(self, leg: Leg, at_ns: int) -> None:
+        """Phones that rang and were not answered send no more media; the one that was, does."""
+        losers = leg.session.losers
+        if not losers:
+            return
+        for claim in self._claims.of(leg):
+            if claim.party == "callee" and claim.dialog:
+                if claim.dialog not in losers:
+                    claim.to_ns = None
+                elif claim.to_ns is None:
+                    claim.to_ns = at_ns
+
+    # -- streams ----------------------------------------------------------------------------------------
+
+    def expects(self, src: Endpoint, dst: Endpoint) -> bool:
+        """Return whether a session description has announced media at one of two endpoints."""
+        return self._claims.announced(src) or self._claims.announced(dst)
+
+    def stream_started(self, stream: StreamLike) -> None:
+        """Take a new stream, whether or not a description has announced it."""
+        if len(self._unclaimed) >= self.settings.max_unclaimed:
+            oldest = next(iter(self._unclaimed.values()))
+            self._drop_unclaimed(oldest)
+            self._expired.append(oldest)
+            self.counters["streams-evicted"] += 1
+        self._claims.watch(stream)
+        self._unclaimed[stream.id] = stream
+        self._assign(stream)
+
+    def stream_ended(self, stream: StreamLike) -> None:
+        """A stream will get no more packets. Its call keeps it; unclaimed, it still waits for a claim."""
+        self.counters["streams-ended"] += 1
+        if stream.id in self._unclaimed:
+            self._assign(stream)
+
+    def unclaimed_expired(self, now_ns: int) -> list[StreamLike]:
+        """Return, once, the streams that no call has claimed in time; the table forgets them."""
+        expired, self._expired = self._expired, []
+        limit_ns = now_ns - self._ns(self.settings.unclaimed_s)
+        for stream in list(self._unclaimed.values()):
+            if stream.first_ns > limit_ns:
+                break
+            self._drop_unclaimed(stream)
+            expired.append(stream)
+        self.counters["streams-unclaimed"] += len(expired)
+        return expired
+
+    def _drop_unclaimed(self, stream: StreamLike) -> None:
+        del self._unclaimed[stream.id]
+        self._claims.unwatch(stream)
+
+    def _reassign(self, endpoints: Iterable[Endpoint]) -> None:
+        for endpoint in dict.fromkeys(endpoints):
+            for stream in self._claims.at(endpoint):
+                self._assign(stream)
+
+    def _assign(self, stream: StreamLike) -> None:
+        """Give a stream to the call with the best claim; it may move as more is known."""
+        matches = self._claims.matches(stream)
+        owner = self._owners.get(stream.id)
+        if not matches:
+            if owner is not None:  # the claim was withdrawn: a refused re-INVITE
+                del owner.streams[stream.id], self._owners[stream.id]
+                self._unclaimed[stream.id] = stream
+            return
+        best = matches[0]
+        leg = best.call
+        assert isinstance(leg, Leg)
+        if owner is not leg:
+            if owner is not None:
+                del owner.streams[stream.id]
+            self._owners[stream.id] = leg
+            self._unclaimed.pop(stream.id, None)
+        claimed = leg.streams.get(stream.id)
+        if claimed is None or claimed.by != best.by or claimed.kind != best.kind:
+            claimed = leg.streams[stream.id] = ClaimedStream(stream, best.by, {}, False, best.kind)
+        leg.explain(claimed)
+        for claim in (best.source, best.to):
+            if claim is not None:
+                claimed.formats.update(claim.formats)
+        self._linker.shared(matches)
+        if best.to is not None and best.source is None and best.in_time == 2:
+            self._learn(leg, best, stream)
+
+    def _learn(self, leg: Leg, match: Match, stream: StreamLike) -> None:
+        """By symmetric RTP the sender of a stream receives where it sends from (C9): NAT, mostly."""
+        if match.certainty <= LEARNED or self._claims.speaks(leg, stream.src):
+            return
+        self._claims.add(
+            Claim(
+                call=leg,
+                party=match.by,
+                endpoint=stream.src,
+                kind=match.kind,
+                from_ns=stream.first_ns,
+                reach_ns=stream.first_ns - self._ns(self.settings.early_s),
+                to_ns=leg.session.decided_ns,
+                certainty=LEARNED,
+            )
+        )
+        for back in self._claims.at(stream.src):
+            if back.id != stream.id:
+                self._assign(back)
+
+    # -- the end ----------------------------------------------------------------------------------------
+
+    def advance(self, now_ns: int) -> list[Call]:
+        """Let time pass; return the calls that are over for good, the oldest first."""
+        if not 0 <= now_ns - self._scanned_ns < _S:
+            self._scanned_ns = now_ns
+            self._time_out(now_ns)
+            self._forget_recent(now_ns)
+        while self._due and self._due[0][0] <= now_ns:
+            due_ns, _, leg = heapq.heappop(self._due)
+            if self._legs.get(leg.call_id) is leg and leg.due_ns is not None and due_ns >= leg.due_ns:
+                self._hand_out_group(leg, now_ns)
+        done, self._done = self._done, []
+        return sorted(done, key=lambda call: call.started_ns)
+
+    def close(self, now_ns: int) -> list[Call]:
+        """End the capture: return all calls that are left, those in progress ended by it."""
+        done = self.advance(now_ns)
+        for leg in list(self._legs.values()):
+            self._stop(leg, Event.CAPTURE_END, max(now_ns, leg.last_activity_ns()), "capture-end")
+        for leg in list(self._legs.values()):
+            if leg.call_id in self._legs:
+                self._hand_out_group(leg, None)
+        done.extend(self._done)
+        self._done = []
+        return sorted(done, key=lambda call: call.started_ns)
+
+    def _stop(self, leg: Leg, event: Event, at_ns: int, by: str) -> None:
+        """Put an end to a leg that has none."""
+        session = leg.session
+        if session.finished:
+            return
+        if session.state is State.ANSWERED:
+            event = Event.MEDIA_TIMEOUT
+        elif session.state is State.CHALLENGED:
+            at_ns, by = leg.last_ns, ""
+        session.happen(event, at_ns, session.ended_by or by or None)
+        self._schedule(leg, was_over=False)
+
+    def _time_out(self, now_ns: int) -> None:
+        settings = self.settings
+        setup_ns, media_ns = self._ns(settings.setup_timeout_s), self._ns(settings.media_timeout_s)
+        shortest_ns = min(setup_ns, media_ns)
+        idle_ns = self._ns(settings.idle_limit_s)
+        for leg in list(self._legs.values()):
+            if now_ns - leg.last_ns < shortest_ns or leg.session.finished:
+                continue
+            if leg.session.state is State.ANSWERED:
+                limit_ns = media_ns if leg.streams and not leg.media.on_hold else idle_ns
+            else:
+                limit_ns = setup_ns
+            last_ns = leg.last_activity_ns()
+            if now_ns - last_ns > limit_ns:
+                self._stop(leg, Event.SETUP_TIMEOUT, last_ns, "timeout")
+
+    def _evict(self, now_ns: int) -> None:
+        """Make room: the oldest call that is over, else the one without media that was silent longest."""
+        self.counters["calls-evicted"] += 1
+        while self._due:
+            _, _, leg = heapq.heappop(self._due)
+            if self._legs.get(leg.call_id) is leg and leg.due_ns is not None:
+                self._hand_out_group(leg, None)
+                return
+        candidates = [leg for leg, _ in zip(self._legs.values(), range(256), strict=False)]
+        leg = next((leg for leg in candidates if not leg.streams), candidates[0])
+        self._stop(leg, Event.SETUP_TIMEOUT, min(now_ns, leg.last_activity_ns()), "timeout")
+        self._hand_out_group(leg, None)
+
+    def _hand_out_group(self, leg: Leg, now_ns: int | None) -> None:
+        """Hand out a leg with all that is linked to it, or wait for those; ``now_ns`` None: do not wait."""
+        if leg.session.state is State.CHALLENGED:
+            self._stop(leg, Event.SETUP_TIMEOUT, leg.last_ns, "")
+        group = self._linker.group(leg, self.same_media)
+        if now_ns is None:
+            waiting = [member for member in group if not member.session.finished]
+        else:
+            waiting = [m for m in group if m is not leg and (m.due_ns is None or m.due_ns > now_ns)]
+        if waiting and now_ns is not None:
+            if leg.released_ns is None:
+                leg.released_ns = now_ns + self._ns(self.settings.link_wait_s)
+                self._push(leg.released_ns, leg)
+            if now_ns < leg.released_ns:
+                return
+        for member in waiting:
+            self._linker.part(member)
+            group.remove(member)
+        if leg.session.midcall and not leg.streams and not self._claims.of(leg):
+            self._guess(leg)
+        if leg.session.hearsay and not leg.streams:
+            self.counters["byes-without-call"] += 1
+            self._forget(leg)
+            return
+        call = compose(group, self._linker, self.settings.office)
+        self.states[call.state] += 1
+        self.counters["legs-linked"] += len(group) - 1
+        self._done.append(call)
+        for member in group:
+            self._forget(member)
+
+    def _guess(self, leg: Leg) -> None:
+        """Give a call of which only the end was seen the media that ended with it, if that is certain."""
+        found = ending_media(leg, self._unclaimed.values())
+        if found is None:
+            self.counters["guesses-refused"] += 1
+            return
+        for stream, by in found:
+            del self._unclaimed[stream.id]
+            self._owners[stream.id] = leg
+            claimed = leg.streams[stream.id] = ClaimedStream(stream, by, {}, False)
+            leg.explain(claimed)
+
+    def _forget(self, leg: Leg) -> None:
+        for claimed in leg.streams.values():
+            self._owners.pop(claimed.stream.id, None)
+            self._claims.unwatch(claimed.stream)
+        self._claims.forget(leg)
+        self._linker.remove(leg)
+        self.counters["evidence-dropped"] += leg.evidence_dropped
+        self._legs.pop(leg.call_id, None)
+        self._recent[leg.call_id] = (leg.last_ns, leg.newest_cseq)
+        self._recent_order.append((leg.last_ns, leg.call_id))
+        if len(self._recent_order) > self.settings.max_calls:
+            self._recent.pop(self._recent_order.popleft()[1], None)
+
+    def _forget_recent(self, now_ns: int) -> None:
+        while self._recent_order and self._recent_order[0][0] < now_ns - _STRAGGLERS_NS:
+            self._recent.pop(self._recent_order.popleft()[1], None)
+
+
+def _begins_anew(message: Message, newest_cseq: int) -> bool:
+    """Return whether a Call-ID is used for another call."""
+    return message.method == "INVITE" and not message.to_tag and message.cseq > newest_cseq

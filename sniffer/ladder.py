@@ -1,0 +1,156 @@
+"""A call's signalling as a ladder: one column for each endpoint, one arrow for each message.
+
+Only what is drawn is worked out here; colours and the width of the screen belong to who draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bystander.sniffer.address import Endpoint, format_endpoint
+from bystander.sniffer.sip import Arrival, Message
+
+
+@dataclass(slots=True)
+class Arrow:
+    """One message: from column ``source`` to column ``target``, ``offset_ms`` after the first one.
+
+    ``label`` is the method, or status and reason; ``note`` what its session description offers, such as
+    ``"audio 10.0.0.1:4000 PCMA, TELEPHONE-EVENT"``; ``repeats`` counts retransmissions drawn as one.
+    ``kind`` is request, provisional, success or failure.
+    """
+
+    time_ns: int
+    offset_ms: float
+    source: int
+    target: int
+    label: str
+    note: str
+    kind: str
+    repeats: int = 0
+
+
+@dataclass(slots=True)
+class Ladder:
+    """Columns from left to right, in order of appearance, and arrows from top to bottom."""
+
+    columns: list[str]
+    arrows: list[Arrow]
+
+
+def ladder(arrivals: Sequence[Arrival]) -> Ladder:
+    """Return the ladder of the messages, in the order given.
+
+    The sides of a connection over TCP whose port changes are one column: a host that appears with several
+    ports is one column unless two of its ports talk to each other.
+    """
+    names = _columns(arrivals)
+    columns: list[str] = []
+    arrows: list[Arrow] = []
+    last: bytes = b""
+    for arrival in arrivals:
+        places = []
+        for endpoint in (arrival.src, arrival.dst):
+            name = names[endpoint]
+            if name not in columns:
+                columns.append(name)
+            places.append(columns.index(name))
+        source, target = places
+        raw = bytes(arrival.raw)
+        if arrows and raw == last and (arrows[-1].source, arrows[-1].target) == (source, target):
+            arrows[-1].repeats += 1
+            continue
+        last = raw
+        message = arrival.message
+        arrows.append(
+            Arrow(
+                time_ns=arrival.time_ns,
+                offset_ms=(arrival.time_ns - arrivals[0].time_ns) / 1e6,
+                source=source,
+                target=target,
+                label=_label(message),
+                note=_note(message),
+                kind=_kind(message),
+            )
+        )
+    return Ladder(columns, arrows)
+
+
+def ladder_lines(drawn: Ladder, column_width: int = 26) -> list[str]:
+    """Draw a ladder as lines of text, at least ``column_width`` characters for each column."""
+    width = max([column_width, *(len(name) + 2 for name in drawn.columns)])
+    width = max([width, *(len(_text(arrow)) + 4 for arrow in drawn.arrows if arrow.source != arrow.target)])
+    middles = [number * width + width // 2 for number in range(len(drawn.columns))]
+    margin = " " * 12
+    lines = [(margin + "".join(name.center(width) for name in drawn.columns)).rstrip()]
+    for arrow in drawn.arrows:
+        row = list(" " * (width * len(drawn.columns)))
+        for middle in middles:
+            row[middle] = "│"
+        left, right = sorted((middles[arrow.source], middles[arrow.target]))
+        text = _text(arrow)
+        if left == right:
+            row[left + 1 :] = list(f" {text}")
+        else:
+            body = f" {text} ".center(right - left - 1, "─")
+            body = body[:-1] + "▶" if arrow.source < arrow.target else "◀" + body[1:]
+            row[left + 1 : right] = list(body)
+        lines.append(f"{arrow.offset_ms / 1000:10.3f}  " + "".join(row).rstrip())
+        if arrow.note:
+            lines.append(margin + " " * (left + 2) + arrow.note)
+    return lines
+
+
+def _columns(arrivals: Sequence[Arrival]) -> dict[Endpoint, str]:
+    """Name the column of each endpoint: its host, with the port where hosts alone would be ambiguous."""
+    ports: dict[str, set[int]] = {}
+    for arrival in arrivals:
+        for host, port in (arrival.src, arrival.dst):
+            ports.setdefault(host, set()).add(port)
+    loops = {arrival.src[0] for arrival in arrivals if arrival.src[0] == arrival.dst[0]}
+    names = {}
+    for host, seen in ports.items():
+        for port in seen:
+            alone = len(seen) > 1 and host not in loops
+            names[host, port] = host if alone else format_endpoint((host, port))
+    return names
+
+
+def _label(message: Message) -> str:
+    if message.method is not None:
+        return message.method
+    return f"{message.status} {message.reason}".strip()
+
+
+def _kind(message: Message) -> str:
+    if message.method is not None:
+        return "request"
+    if message.status < 200:
+        return "provisional"
+    return "success" if message.status < 300 else "failure"
+
+
+def _note(message: Message) -> str:
+    sdp = message.sdp
+    if sdp is None:
+        return ""
+    parts = []
+    for media in sdp.media:
+        where = format_endpoint((media.address, media.port)) if media.port else "refused"
+        codecs = ", ".join(
+            media.formats[number].encoding if number in media.formats else str(number)
+            for number in media.payload_types
+        )
+        parts.append(
+            " ".join(word for word in (media.kind, where, codecs, _direction(media.direction)) if word)
+        )
+    return "; ".join(parts)
+
+
+def _direction(direction: str) -> str:
+    return "" if direction == "sendrecv" else direction
+
+
+def _text(arrow: Arrow) -> str:
+    return arrow.label + (f" (×{arrow.repeats + 1})" if arrow.repeats else "")
