@@ -205,15 +205,14 @@ def _known(section: str) -> list[str]:
 def _line(text: str, section: str, key: str) -> int:
     """Find the line of a key (or of its section's heading); 0 when it is written in a way not recognised
     here."""
-    inside = False
+    wanted = re.compile(rf"\s*[\"']?{re.escape(key or section)}[\"']?\s*=")
+    inside = not key
     for number, line in enumerate(text.splitlines(), 1):
         if heading := re.match(r"\s*\[([^\]]+)\]", line):
-            inside = heading[1].strip() == section
-            if inside and not key:
+            if not key and heading[1].strip() == section:
                 return number
-        elif (inside and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line)) or (
-            not key and re.match(rf"\s*{re.escape(section)}\s*=", line)
-        ):
+            inside = bool(key) and heading[1].strip() == section
+        elif inside and wanted.match(line):
             return number
     return 0
 
