@@ -151,7 +151,7 @@ class Arrival:
     raw: bytes
 
 
-def looks_like_sip(data: bytes) -> bool:
+def looks_like_sip(data: bytes | bytearray) -> bool:
     """Tell cheaply whether a payload begins with a SIP start line, blank lines before it allowed."""
     return _START.match(data) is not None
 
