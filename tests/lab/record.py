@@ -13,10 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lab import recordings, recordings_more, speech, truth  # noqa: F401 (registers its recordings)
-from lab.network import missing
+from phonelab import recordings, recordings_more, speech, truth  # noqa: F401 (registers its recordings)
+from phonelab.network import missing
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 MANIFEST = DATA / "manifest.json"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from lab import sipp, speech, truth
-from lab.network import Lab
-from lab.phone import Phone, call, hang_up
-from lab.proxy import Proxy
-from lab.recordings import ALICE, BOB, CAROL, PROXY, Facts, answered, pair, recording, unsuccessful
+from phonelab import sipp, speech, truth
+from phonelab.network import Lab
+from phonelab.phone import Phone, call, hang_up
+from phonelab.proxy import Proxy
+from phonelab.recordings import ALICE, BOB, CAROL, PROXY, Facts, answered, pair, recording, unsuccessful
 
 DAVE = "10.90.0.5"
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.network import Host, stop, wait_until
+from phonelab.network import Host, stop, wait_until
 
 CONTROL_PORT = 4444
 

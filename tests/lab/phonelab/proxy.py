@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.network import Host, wait_until
+from phonelab.network import Host, wait_until
 
 NG_PORT = 2223
 PASSWORD = "harbour-street-12"

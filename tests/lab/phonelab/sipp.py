@@ -8,8 +8,8 @@ from pathlib import Path
 
 import soundfile
 
-from lab import speech
-from lab.network import Host, wait_until
+from phonelab import speech
+from phonelab.network import Host, wait_until
 
 SCENARIOS = Path(__file__).resolve().parent / "scenarios"
 

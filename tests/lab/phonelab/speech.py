@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from lab.network import run
+from phonelab.network import run
 
 RATE_HZ = 8000
-SPEECH = Path(__file__).resolve().parents[1] / "data" / "speech"
+SPEECH = Path(__file__).resolve().parents[2] / "data" / "speech"
 Samples = npt.NDArray[np.float64]
 
 TEXTS = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.network import run
+from phonelab.network import run
 
 Endpoint = tuple[str, int]
 

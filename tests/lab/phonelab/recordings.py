@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import sipp, speech
-from lab.network import Host, Lab, wait_until
-from lab.phone import Phone, call, hang_up
-from lab.proxy import Proxy
+from phonelab import sipp, speech
+from phonelab.network import Host, Lab, wait_until
+from phonelab.phone import Phone, call, hang_up
+from phonelab.proxy import Proxy
 
 Facts = dict[str, Any]
 ALICE, BOB, CAROL, PROXY = "10.90.0.1", "10.90.0.2", "10.90.0.3", "10.90.0.4"

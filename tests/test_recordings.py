@@ -1,0 +1,273 @@
+"""Golden audio: the recordings made from the project's captures, against the speech that the telephones said.
+
+The captures and what is known of them (``tests/data/manifest.json``) come from ``tests/lab``; TShark says which RTP
+packet was when, and ffmpeg decodes TShark's export of a stream: the recording must be as true as that.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "lab"))
+
+from phonelab import speech, truth
+from phonelab.compare import Aligned, Samples, align, silent
+
+from bystander.extract import extract
+
+DATA = Path(__file__).resolve().parent / "data"
+CAPTURES: list[dict[str, Any]] = json.loads((DATA / "manifest.json").read_text())["captures"]
+CALLS = [(c["file"], n) for c in CAPTURES for n in range(len(c["calls"]))]
+SPOKEN = [(c["file"], n) for c in CAPTURES for n, call in enumerate(c["calls"]) if call["speech"]]
+SIDES = ("caller", "callee")
+RATE_HZ = speech.RATE_HZ
+
+LENGTH_S = 0.3  # the WAV against the call: a telephone's last packets lie around the BYE
+OFFSET_S = 0.06  # a channel against the wire
+EDGE_S = 0.1  # around a hold's beginning and end: packets on their way, and the jitter of their sender
+
+needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="not installed: tshark")
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="not installed: ffmpeg")
+
+
+def known(file: str, number: int) -> dict[str, Any]:
+    return next(c for c in CAPTURES if c["file"] == file)["calls"][number]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """extracted(file) -> (what calls.json holds, the folder); each capture is extracted once."""
+
+    @functools.cache
+    def run(file: str) -> tuple[dict[str, Any], Path]:
+        out = tmp_path_factory.mktemp("calls")
+        extract([DATA / file], out)
+        return json.loads((out / "calls.json").read_text()), out
+
+    yield run
+
+
+def call_of(extracted: Any, file: str, number: int) -> dict[str, Any]:
+    calls = {call["call_id"]: call for call in extracted(file)[0]["calls"]}
+    return calls[known(file, number)["call_id"]]  # type: ignore[no-any-return]
+
+
+def channels(extracted: Any, file: str, number: int) -> tuple[dict[str, Samples], int]:
+    """The two channels by side, and the time of sample 0 in ns."""
+    recording = call_of(extracted, file, number)["recording"]
+    samples, rate_hz = soundfile.read(extracted(file)[1] / recording["path"], dtype="float64", always_2d=True)
+    assert (rate_hz, samples.shape[1]) == (RATE_HZ, 2)
+    return {"caller": samples[:, 0], "callee": samples[:, 1]}, ns(recording["starts_at"])
+
+
+def ns(moment: str) -> int:
+    return round(datetime.fromisoformat(moment).timestamp() * 1000) * 1_000_000
+
+
+@functools.cache
+def wire(file: str) -> list[truth.Rtp]:
+    return truth.rtp_streams(DATA / file)
+
+
+def stream_of(file: str, number: int, side: str) -> truth.Rtp:
+    """The side's RTP, as TShark saw it first (of two hops, the first)."""
+    wanted = next(s for s in known(file, number)["streams"] if s["by"] == side)
+    return next(
+        s for s in wire(file) if (truth.text(s.src), truth.text(s.dst)) == (wanted["src"], wanted["dst"])
+        and s.ssrc == int(wanted["ssrc"], 0)
+    )  # fmt: skip
+
+
+@functools.cache
+def said(name: str) -> Samples:
+    """What a telephone says; every call is shorter than the speech."""
+    return speech.load(name)
+
+
+def audio_type(file: str, number: int) -> int:
+    return {"PCMU": 0, "PCMA": 8}[known(file, number)["codec"]]
+
+
+@functools.cache
+def exported(file: str, number: int, side: str) -> tuple[Aligned, Any]:
+    """TShark's export of the stream, decoded by ffmpeg and aligned; and the arrival time (ns) of each sample."""
+    kind = audio_type(file, number)
+    packets = stream_of(file, number, side).audio(kind)
+    decoded = subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "alaw" if kind == 8 else "mulaw", "-ar", "8000", "-ac", "1", "-i", "-",
+         "-f", "s16le", "-"],
+        input=b"".join(payload for _, _, payload in packets), capture_output=True, check=True,
+    )  # fmt: skip
+    samples = np.frombuffer(decoded.stdout, "<i2") / 32768.0
+    size = len(packets[0][2])
+    arrival_ns = np.repeat(np.array([at for at, _, _ in packets]), size)
+    arrival_ns = arrival_ns + np.tile(np.arange(size) * (1_000_000_000 // RATE_HZ), len(packets))
+    return align(samples, said(known(file, number)["speech"][side])), arrival_ns
+
+
+def offsets_s(recorded: Aligned, starts_ns: int, file: str, number: int, side: str) -> Any:
+    """For each true block: how much later it lies in the recording than it came on the wire, float64[n] in s."""
+    reference, arrival_ns = exported(file, number, side)
+    positions = reference.position[reference.true]
+    times_ns = arrival_ns[reference.start[reference.true]]
+    mine = recorded.position[recorded.true]
+    nearest = np.abs(mine[:, None] - positions[None, :]).argmin(axis=1)
+    wire_ns = times_ns[nearest] + (mine - positions[nearest]) * (1_000_000_000 // RATE_HZ)
+    return (starts_ns - wire_ns) / 1e9 + recorded.start[recorded.true] / RATE_HZ
+
+
+@pytest.mark.parametrize("file", [c["file"] for c in CAPTURES])
+def test_exactly_the_calls_that_were_made(extracted: Any, file: str) -> None:
+    """R1; a call over two hops (C7), challenged (C3) or forked (C6) is one call, and no stream is left over."""
+    result, _ = extracted(file)
+    made = next(c for c in CAPTURES if c["file"] == file)["calls"]
+    assert sorted(call["call_id"] for call in result["calls"]) == sorted(call["call_id"] for call in made)
+    assert result["unclaimed_streams"] == []
+
+
+@pytest.mark.parametrize(("file", "number"), CALLS)
+def test_what_is_known_of_the_call(extracted: Any, file: str, number: int) -> None:
+    """C3, C6, C7: parties, state, verdict, who ended it, transport, by SIP as the telephones meant it."""
+    told = known(file, number)
+    call = call_of(extracted, file, number)
+    for name in ("caller", "callee", "state", "final_status", "verdict", "transport"):
+        assert (name, call[name]) == (name, told[name])
+    if told["state"] == "answered":
+        assert call["ended_by"] == told["ended_by"]
+    assert (call["recording"] is not None) == (told["speech"] is not None)
+
+
+@pytest.mark.parametrize(("file", "number"), SPOKEN)
+def test_packets_of_each_stream(extracted: Any, file: str, number: int) -> None:
+    """C13, C23: distinct packets, loss and duplicates of every stream are what TShark counted."""
+    seen = {(s["src"], s["dst"], int(s["ssrc"], 0)): s for s in call_of(extracted, file, number)["streams"]}
+    for stream in known(file, number)["streams"]:
+        mine = seen[stream["src"], stream["dst"], int(stream["ssrc"], 0)]
+        figures = (mine["by"], mine["packets"], mine["lost"], mine["duplicates"])
+        copies = stream["copies"] - stream["packets"]
+        assert figures == (stream["by"], stream["packets"], stream["missing"], copies)
+
+
+@needs_tshark
+@needs_ffmpeg
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(("file", "number"), SPOKEN)
+def test_the_channel_is_the_speech(extracted: Any, file: str, number: int, side: str) -> None:
+    """Left is the caller, right the callee, as true as ffmpeg makes TShark's export of the stream (less 1 dB)."""
+    audio, _ = channels(extracted, file, number)
+    mine = align(audio[side], said(known(file, number)["speech"][side]))
+    reference, _ = exported(file, number, side)
+    assert len(mine.start) > 15
+    assert mine.median_db() >= reference.median_db() - 1.0
+    # Where a packet is missing, the silence spoils the block in one and the jump in the other.
+    lost = next(s["missing"] for s in known(file, number)["streams"] if s["by"] == side)
+    assert mine.true_share() >= reference.true_share() - 0.05 - 0.25 * bool(lost)
+    assert mine.true.sum() * 1.0 >= reference.true.sum() * (0.95 - 0.2 * bool(lost))
+
+
+@pytest.mark.parametrize(("file", "number"), SPOKEN)
+def test_no_voice_of_the_other_side(extracted: Any, file: str, number: int) -> None:
+    """C10: nothing that the other side said is heard in a channel."""
+    audio, _ = channels(extracted, file, number)
+    told = known(file, number)["speech"]
+    for side, other in (SIDES, SIDES[::-1]):
+        assert align(audio[side], said(told[other])).true.sum() == 0
+
+
+@needs_tshark
+@needs_ffmpeg
+@pytest.mark.parametrize(("file", "number"), SPOKEN)
+def test_when_each_side_spoke(extracted: Any, file: str, number: int) -> None:
+    """C16: every part of both channels lies where the wire had it, so left and right keep their offset."""
+    audio, starts_ns = channels(extracted, file, number)
+    middle = {}
+    for side in SIDES:
+        aligned = align(audio[side], said(known(file, number)["speech"][side]))
+        late_s = offsets_s(aligned, starts_ns, file, number, side)
+        assert np.percentile(np.abs(late_s), 95) < OFFSET_S
+        middle[side] = float(np.median(late_s))
+    assert abs(middle["caller"] - middle["callee"]) < OFFSET_S
+
+
+@pytest.mark.parametrize(("file", "number"), SPOKEN)
+def test_as_long_as_the_call(extracted: Any, file: str, number: int) -> None:
+    """C16: from the answer, or the first early media, to the BYE or the last packet."""
+    told = known(file, number)
+    starts = [s["first_ns"] for s in told["streams"]]
+    first_ns = min([*starts, *([told["answered_ns"]] if file != "mid-call.pcap" else [])])
+    last_ns = told["bye_ns"] or max(s["last_ns"] for s in told["streams"])
+    audio, starts_ns = channels(extracted, file, number)
+    assert abs(len(audio["caller"]) / RATE_HZ - (last_ns - first_ns) / 1e9) < LENGTH_S
+    assert abs(starts_ns - first_ns) / 1e9 < LENGTH_S
+
+
+@pytest.mark.parametrize("file", ["hold.pcap", "mid-call.pcap"])
+def test_a_hold_is_silence_of_the_right_length(extracted: Any, file: str) -> None:
+    """C8: both channels are silent as long as the hold lasts, no shorter; the hold is named with its times."""
+    told = known(file, 0)["holds"]
+    call = call_of(extracted, file, 0)
+    assert [hold["by"] for hold in call["holds"]] == [hold["by"] for hold in told]
+    audio, starts_ns = channels(extracted, file, 0)
+    for mine, hold in zip(call["holds"], told, strict=True):
+        assert abs(ns(mine["from"]) - hold["from_ns"]) < 50_000_000
+        assert abs(ns(mine["to"]) - hold["to_ns"]) < 50_000_000
+        first, last = ((hold[edge] - starts_ns) / 1e9 for edge in ("from_ns", "to_ns"))
+        inside = slice(round((first + EDGE_S) * RATE_HZ), round((last - EDGE_S) * RATE_HZ))
+        before = slice(round((first - 1) * RATE_HZ), round(first * RATE_HZ))
+        for side in SIDES:
+            assert silent(audio[side][inside])
+            assert not silent(audio[side][before])
+
+
+@needs_tshark
+@pytest.mark.parametrize("side", SIDES)
+def test_loss_is_silence_of_the_right_length(extracted: Any, side: str) -> None:
+    """C13, C16: each lost packet leaves its own 20 ms of silence, and what follows is in its place."""
+    file = "impaired.pcap"
+    packets = stream_of(file, 0, side).audio(audio_type(file, 0))
+    audio = channels(extracted, file, 0)[0][side]
+    lag = _lag(audio, packets)
+    gaps = 0
+    for (_, before, payload), (_, after, _) in zip(packets, packets[1:], strict=False):
+        first, last = before + len(payload) - packets[0][1] + lag, after - packets[0][1] + lag
+        if last > first:
+            gaps += (last - first) // 160
+            # A sample or two may have gone with a correction of drift.
+            assert silent(audio[first + 2 : last - 2])
+    assert gaps == sum(s["missing"] for s in known(file, 0)["streams"] if s["by"] == side)
+
+
+def _lag(audio: Samples, packets: list[tuple[int, int, bytes]]) -> int:
+    """The sample of the recording at which the stream's first packet lies: the first that is not silence, less the
+    silence that the packet itself begins with."""
+    quiet = np.frombuffer(b"".join(payload for _, _, payload in packets[:50]), np.uint8)
+    lead = int(np.argmax(~np.isin(quiet, (0x55, 0xD5))))
+    return int(np.argmax(np.abs(audio) > 8.5 / 32768)) - lead
+
+
+def test_digits_pressed(extracted: Any) -> None:
+    """C15: one press is one digit, however many packets told of it."""
+    told = known("digits.pcap", 0)["dtmf"]
+    mine = call_of(extracted, "digits.pcap", 0)["dtmf"]
+    assert [{k: press[k] for k in ("digit", "by", "method")} for press in mine] == told
+
+
+def test_all_captures_at_once(tmp_path: Path) -> None:
+    """C11, C18: the captures read as one have the same calls, although addresses and SSRCs come again."""
+    result = extract([DATA / c["file"] for c in CAPTURES], tmp_path)
+    made = [call["call_id"] for c in CAPTURES for call in c["calls"]]
+    assert sorted(call["call_id"] for call in result["calls"]) == sorted(made)
+    recorded = [call for call in result["calls"] if call["recording"]]
+    assert len(recorded) == len(SPOKEN)
