@@ -78,8 +78,7 @@ class ByteStream:
             if self._unpack.eof:
                 # Another member may follow; anything else behind the last one is padding.
                 self._input = self._unpack.unused_data.lstrip(b"\0")
-                if len(self._input) < len(GZIP_MAGIC):
-                    more = self._file.read(_COMPRESSED_BYTES) or b""
+                while len(self._input) < len(GZIP_MAGIC) and (more := self._file.read(_COMPRESSED_BYTES)):
                     self.consumed_bytes += len(more)
                     self._input = (self._input + more).lstrip(b"\0")
                 more_follows = self._input.startswith(GZIP_MAGIC)

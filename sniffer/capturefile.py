@@ -23,6 +23,7 @@ CHUNK_BYTES = 1 << 22
 # The longest record has to fit.
 _SMALLEST_CHUNK = MAX_CAPTURED + (1 << 17)
 _HEAD_BYTES = 64
+_SHORTEST_BYTES = 24
 
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -319,7 +320,7 @@ def _cannot_open(path: Path, error: OSError) -> str:
 
 def _parser(head: bytes, stream: ByteStream) -> PcapParser | PcapngParser:
     """The parser for a file that begins with ``head``. Raises CaptureError (without the file's name)."""
-    if not head and stream.problem:
+    if len(head) < _SHORTEST_BYTES and stream.problem:
         raise CaptureError(stream.problem)
     if not head:
         raise CaptureError(
