@@ -351,7 +351,7 @@ class CallTable:
             waiting = [m for m in group if m is not leg and (m.due_ns is None or m.due_ns > now_ns)]
         if waiting and now_ns is not None:
             if leg.released_ns is None:
-                leg.released_ns = now_ns + self._ns(self.settings.link_wait_s)
+                leg.released_ns = (leg.due_ns or now_ns) + self._ns(self.settings.link_wait_s)
                 self._push(leg.released_ns, leg)
             if now_ns < leg.released_ns:
                 return

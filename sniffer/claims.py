@@ -35,6 +35,8 @@ STATED: Final = 2
 BESIDE: Final = 1
 LEARNED: Final = 0
 
+#: A stream that has been silent for longer than this is not taken for one that goes on.
+_ALIVE_NS: Final = 1_000_000_000
 #: Claims one call may hold: a call with more media changes than this loses its oldest claim.
 MAX_CLAIMS_PER_CALL: Final = 128
 #: Claims on one endpoint: a flood of INVITEs that all name it must not make every look-up long.
@@ -90,10 +92,8 @@ class Claim:
             return 0
         if first_ns >= self.from_ns:
             return 2
+        # Media that overtook its description goes on after it; what had stopped before is someone else's.
         return 1 if first_ns >= self.reach_ns and stream.last_ns >= self.from_ns - _ALIVE_NS else 0
-
-
-_ALIVE_NS: Final = 5_000_000_000
 
 
 class Match(NamedTuple):
