@@ -13,7 +13,7 @@ from benchmarks.process import last_core, measured
 from benchmarks.traffic import cache_directory, cached
 from benchmarks.verify import check
 
-#: 4 M RTP packets each: few long calls, many at once, and half a city's worth one after another.
+#: One to four million RTP packets each: few long calls, many at once, very many one after another.
 CASES = {
     "200 calls": Traffic(calls=200, seconds=100),
     "200 calls, 30 % noise": Traffic(calls=200, seconds=100, noise=0.3),

@@ -36,7 +36,8 @@ def _configuration(folder: Path) -> Path:
     path = folder / "bystander.toml"
     path.write_text(
         f'[capture]\ninterface = "{Cable.tap}"\n'
-        f'[recording]\ndirectory = "recordings"\nspool = "spool"\nindex = "index.sqlite"\nlinger_s = {LINGER_S}\n'
+        '[recording]\ndirectory = "recordings"\nspool = "spool"\nindex = "index.sqlite"\n'
+        f"linger_s = {LINGER_S}\n"
         f'[metrics]\nlisten = "{_LISTEN}"\n'
     )
     return path
@@ -113,7 +114,7 @@ def _record(cable: Cable, folder: Path, load: Traffic) -> None:
     drops = metric(page, "bystander_kernel_drops_total")
     print(f"  sent {sent['frames']:,} frames in {sent['seconds']:.1f} s: {rate:,.0f} a second on average,")
     print(
-        f"    {_steady(load):,.0f} a second while all calls are up; the latest left {sent['worst_delay_ms']:.1f} ms late"
+        f"    {_steady(load):,.0f} a second while all calls are up, none later than {sent['worst_delay_ms']:.1f} ms"
     )
     print(
         f"  captured {metric(page, 'bystander_packets_total'):,.0f}, dropped by the kernel {drops:,.0f}, "
