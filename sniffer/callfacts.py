@@ -87,7 +87,8 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
         answered_ns = min(heard, default=started_ns)
         if session.midcall:
             started_ns = min(started_ns, answered_ns)
-        answered_ns = max(started_ns, answered_ns)
+    if answered_ns is not None:
+        answered_ns = max(started_ns, answered_ns)  # capture clocks may run backwards (C18)
     ended_ns = session.decided_ns if session.decided_ns is not None else first.last_ns
     messages = first.evidence
     if len(legs) > 1:

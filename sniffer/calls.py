@@ -23,8 +23,8 @@ from bystander.sniffer.dialogs import Event, State
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.midcall import ending_media
-from bystander.sniffer.session import opens_session
-from bystander.sniffer.sip import Arrival, Message
+from bystander.sniffer.session import begins_anew, opens_session
+from bystander.sniffer.sip import Arrival
 
 __all__ = ["Call", "CallSettings", "CallTable", "ClaimedStream", "StreamLike"]
 
@@ -101,14 +101,10 @@ class CallTable:
             self.requests[message.method if message.method in _METHODS else "other"] += 1
         call_id, time_ns = message.call_id, arrival.time_ns
         leg = self._legs.get(call_id)
-        if (
-            leg is not None
-            and leg.due_ns is not None
-            and time_ns > leg.due_ns
-            and _begins_anew(message, leg.newest_cseq)
-        ):
-            self._hand_out_group(leg, None)
-            leg = None
+        if leg is not None and leg.due_ns is not None and time_ns > leg.due_ns:
+            if begins_anew(message, leg.newest_cseq):
+                self._hand_out_group(leg, None)
+                leg = None
         if leg is None:
             if not opens_session(message):
                 self.counters["sip-outside-calls"] += 1
@@ -141,7 +137,7 @@ class CallTable:
         handed_out = self._recent.get(arrival.message.call_id)
         if handed_out is None or arrival.time_ns - handed_out[0] > _STRAGGLERS_NS:
             return False
-        return not _begins_anew(arrival.message, handed_out[1])
+        return not begins_anew(arrival.message, handed_out[1])
 
     def _schedule(self, leg: Leg, was_over: bool) -> None:
         """Set or clear the time when a leg is handed out, and open or close its claims with it."""
@@ -399,8 +395,3 @@ class CallTable:
     def _forget_recent(self, now_ns: int) -> None:
         while self._recent_order and self._recent_order[0][0] < now_ns - _STRAGGLERS_NS:
             self._recent.pop(self._recent_order.popleft()[1], None)
-
-
-def _begins_anew(message: Message, newest_cseq: int) -> bool:
-    """Return whether a Call-ID is used for another call."""
-    return message.method == "INVITE" and not message.to_tag and message.cseq > newest_cseq

@@ -284,3 +284,8 @@ def begins_midcall(message: Message) -> bool:
     if message.method is None:
         return 200 <= message.status < 300
     return bool(message.to_tag)
+
+
+def begins_anew(message: Message, newest_cseq: int) -> bool:
+    """Return whether a message uses the Call-ID of a call that is over for another one."""
+    return message.method == "INVITE" and not message.to_tag and message.cseq > newest_cseq

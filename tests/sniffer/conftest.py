@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import pytest
 
 from bystander.sniffer.address import Endpoint
+from bystander.sniffer.calls import Call, CallSettings, CallTable
 from bystander.sniffer.sip import Arrival, Message, parse_message
 
 S = 1_000_000_000
@@ -51,7 +54,9 @@ class FakeStream:
 _numbers = count(1)
 
 
-def stream(src: Endpoint, dst: Endpoint, first: float, last: float, types: tuple[int, ...] = (8,)) -> FakeStream:
+def stream(
+    src: Endpoint, dst: Endpoint, first: float, last: float, types: tuple[int, ...] = (8,)
+) -> FakeStream:
     """Make a stream between two endpoints, from and until seconds of the scene."""
     number = next(_numbers)
     return FakeStream(number, src, dst, at_ns(first), at_ns(last), number, payload_types=list(types))
@@ -87,13 +92,18 @@ class Scene:
     ) -> Arrival:
         """Send a request; ``dialog`` puts a To tag in: True for the scene's, or the tag itself."""
         tag = self.to_tag if dialog is True else dialog or ""
-        ours, theirs = f"{self.from_header};tag={self.from_tag}", self.to_header + (f";tag={tag}" if tag else "")
+        ours, theirs = (
+            f"{self.from_header};tag={self.from_tag}",
+            self.to_header + (f";tag={tag}" if tag else ""),
+        )
         if by == "callee":
             ours, theirs = theirs, ours
         src, dst = hop or ((self.caller, self.callee) if by == "caller" else (self.callee, self.caller))
         start = f"{method} sip:x@{dst[0]} SIP/2.0"
         branch = branch or f"z9hG4bK-{method}-{cseq}-{by}"
-        return self._write(at, src, dst, start, ours, theirs, cseq, method, branch, vias, body, content, headers)
+        return self._write(
+            at, src, dst, start, ours, theirs, cseq, method, branch, vias, body, content, headers
+        )
 
     def response(
         self,
@@ -138,7 +148,13 @@ class Scene:
         headers: tuple[str, ...],
     ) -> Arrival:
         above = [f"Via: SIP/2.0/UDP 10.9.9.{n};branch=z9hG4bK-up-{n}" for n in range(1, vias)]
-        lines = [start, f"Via: SIP/2.0/UDP {src[0]};branch={branch}", *above, f"From: {ours}", f"To: {theirs}"]
+        lines = [
+            start,
+            f"Via: SIP/2.0/UDP {src[0]};branch={branch}",
+            *above,
+            f"From: {ours}",
+            f"To: {theirs}",
+        ]
         lines += [f"Call-ID: {self.call_id}", f"CSeq: {cseq} {method}", *headers]
         lines += [f"Content-Type: {content}"] if body else []
         raw = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
@@ -185,6 +201,42 @@ class Kit:
     at_ns = staticmethod(at_ns)
     sdp = staticmethod(sdp)
     stream = staticmethod(stream)
+
+    @staticmethod
+    def run(table: CallTable, events: Iterable[Any], until: float) -> list[Call]:
+        """Feed messages and streams in order of time, then let time pass until ``until``."""
+        for event in sorted(events, key=lambda e: e.time_ns if isinstance(e, Arrival) else e.first_ns):
+            if isinstance(event, Arrival):
+                table.feed(event)
+            else:
+                table.stream_started(event)
+        return table.advance(at_ns(until))
+
+    @staticmethod
+    def play(
+        events: Iterable[Any], until: float, settings: CallSettings | None = None, close: bool = True
+    ) -> list[Call]:
+        """Do the same with a table of its own, at whose end the capture ends unless ``close`` is false."""
+        table = CallTable(settings)
+        calls = Kit.run(table, events, until)
+        return calls + (table.close(at_ns(until)) if close else [])
+
+    @staticmethod
+    def one(calls: Sequence[Call]) -> Call:
+        """Return the only call."""
+        assert len(calls) == 1, [call.call_id for call in calls]
+        return calls[0]
+
+    @staticmethod
+    def voices(call: Call) -> dict[Endpoint, str]:
+        """Return who speaks, by where the stream comes from."""
+        return {claimed.stream.src: claimed.by for claimed in call.streams}
+
+    @staticmethod
+    def later(arrival: Arrival, by_ns: int) -> Arrival:
+        """Return the same message, captured once more."""
+        a = arrival
+        return Arrival(a.time_ns + by_ns, a.src, a.dst, a.transport, a.message, a.raw)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,106 @@
+"""One call on two hops or in two legs (C7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bystander.sniffer.calls import CallTable
+
+A, B = ("10.0.0.1", 4000), ("10.0.0.2", 5000)
+
+
+def test_c7_two_hops_are_one_call(kit: Any) -> None:
+    """A proxy with a media relay: each hop names the relay's ports, and both copies belong to the parties."""
+    scene = kit.Scene()
+    proxy, relay_a, relay_b = ("10.0.0.9", 5060), ("10.0.0.9", 30000), ("10.0.0.9", 30002)
+    up, down = (scene.caller, proxy), (proxy, scene.callee)
+    messages = [
+        scene.request(0, "INVITE", 1, kit.sdp(*A), hop=up),
+        scene.request(0.1, "INVITE", 1, kit.sdp(*relay_b), hop=down, branch="down", vias=2),
+        scene.response(2, 200, 1, kit.sdp(*B), hop=down[::-1], branch="down", vias=2),
+        scene.response(2.1, 200, 1, kit.sdp(*relay_a), hop=up[::-1]),
+        scene.request(12, "BYE", 2, dialog=True, hop=up),
+        scene.request(12.1, "BYE", 2, dialog=True, hop=down, branch="bye-down", vias=2),
+    ]
+    streams = [
+        kit.stream(A, relay_a, 2.2, 12),
+        kit.stream(relay_b, B, 2.2, 12),
+        kit.stream(B, relay_b, 2.2, 12),
+        kit.stream(relay_a, A, 2.2, 12),
+    ]
+    call = kit.one(kit.play([*messages, *streams], 15))
+    assert kit.voices(call) == {A: "caller", relay_b: "caller", B: "callee", relay_a: "callee"}
+    assert (call.answered_ns, call.ended_ns, len(call.messages)) == (kit.at_ns(2), kit.at_ns(12), 6)
+
+
+def b2bua(kit: Any) -> tuple[Any, Any]:
+    """Return the two legs of a call through 10.0.0.9."""
+    first = kit.Scene(call_id="leg-1", callee=("10.0.0.9", 5060))
+    second = kit.Scene(
+        call_id="leg-2", caller=("10.0.0.9", 5060), from_tag="pbx", to_tag="bob", from_header="<sip:101@pbx>"
+    )
+    return first, second
+
+
+def test_c7_legs_with_direct_media_are_one_call(kit: Any) -> None:
+    first, second = b2bua(kit)
+    legs = []
+    for scene, late in ((first, 0.0), (second, 0.05)):
+        legs += [
+            scene.request(late, "INVITE", 1, kit.sdp(*A)),
+            scene.response(2 - late, 200, 1, kit.sdp(*B)),
+            scene.request(12 + late, "BYE", 2, dialog=True),
+        ]
+    streams = [kit.stream(A, B, 2.1, 12), kit.stream(B, A, 2.1, 12)]
+    call = kit.one(kit.play([*legs, *streams], 15))
+    assert (call.call_id, call.linked_call_ids) == ("leg-1", ["leg-2"])
+    assert kit.voices(call) == {A: "caller", B: "callee"}
+    assert len(call.messages) == 6
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_c7_legs_with_the_same_audio_are_one_call(kit: Any, swapped: bool) -> None:
+    """The agent relays the media. Where it called both sides itself, the second leg's roles are swapped."""
+    first, second = b2bua(kit)
+    legs = [*first.normal(), *second.normal(bye=12.4)]
+    relayed = [
+        kit.stream(A, ("10.0.0.9", 5000), 2.1, 12),
+        kit.stream(("10.0.0.9", 5000), A, 2.1, 12),
+        kit.stream(("10.0.0.9", 4000), B, 2.1, 12),
+        kit.stream(B, ("10.0.0.9", 4000), 2.1, 12),
+    ]
+    voice = {A: 1, ("10.0.0.9", 4000): 2 if swapped else 1, B: 1 if swapped else 2, ("10.0.0.9", 5000): 2}
+    table = CallTable()
+    table.same_media = lambda a, b: voice[a.src] == voice[b.src]
+    assert kit.run(table, [*legs, *relayed], 14.2) == []  # the second leg still lingers
+    call = kit.one(table.advance(kit.at_ns(15)))
+    assert (call.call_id, call.linked_call_ids, call.ended_ns) == ("leg-1", ["leg-2"], kit.at_ns(12))
+    speaker = {1: "caller", 2: "callee"}
+    assert kit.voices(call) == {src: speaker[number] for src, number in voice.items()}
+
+
+def test_c7_a_leg_does_not_wait_for_ever(kit: Any) -> None:
+    first, second = b2bua(kit)
+    table = CallTable()
+    table.same_media = lambda a, b: True
+    streams = [
+        kit.stream(A, ("10.0.0.9", 5000), 2.1, 12),
+        kit.stream(("10.0.0.9", 4000), B, 2.1, 90),
+    ]
+    assert kit.run(table, [*first.normal(), *second.normal(bye=None), *streams], 16) == []
+    call = kit.one(table.advance(kit.at_ns(20)))
+    assert (call.call_id, call.linked_call_ids, len(call.streams)) == ("leg-1", [], 1)
+    table.feed(second.request(90, "BYE", 2, dialog=True))
+    rest = kit.one(table.advance(kit.at_ns(95)))
+    assert (rest.call_id, len(rest.streams)) == ("leg-2", 1)
+
+
+def test_c7_neighbours_are_not_legs(kit: Any) -> None:
+    """A load generator gives every call the same ports; that does not make them one call."""
+    one_, two = kit.Scene(call_id="n-1"), kit.Scene(call_id="n-2", from_tag="x", to_tag="y")
+    table = CallTable()
+    table.same_media = lambda a, b: True
+    calls = kit.run(table, [*one_.normal(), *two.normal(), *one_.media()], 20)
+    assert [call.linked_call_ids for call in calls] == [[], []]
