@@ -105,10 +105,9 @@ class Ring:
         self._map: mmap.mmap | None = None
         self._socket = _open_socket(interface)
         try:
-            index = self._find_interface()
-            if index is None:
+            self._index = self._find_interface()
+            if self._index is None:
                 raise CaptureError(_no_such_interface(interface))
-            self._index = index
             if not self._flags() & IFF_UP:
                 raise CaptureError(
                     f"interface {interface} is down: bring it up with: ip link set {interface} up"
@@ -233,11 +232,11 @@ class Ring:
             ) from error
         size = self._blocks * BLOCK_BYTES
         frames = size // _FRAME_BYTES
-        request = struct.pack("7I", BLOCK_BYTES, self._blocks, _FRAME_BYTES, frames, RETIRE_MS, 0, 0)
         try:
+            request = struct.pack("7I", BLOCK_BYTES, self._blocks, _FRAME_BYTES, frames, RETIRE_MS, 0, 0)
             sock.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
             self._map = mmap.mmap(sock.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, struct.error) as error:
             reason = error.strerror if isinstance(error, OSError) else "too large"
             raise CaptureError(
                 f"cannot get a capture ring of {size >> 20} MiB for {self.interface} ({reason}): "
@@ -253,7 +252,7 @@ class Ring:
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def _membership(self, change: int) -> None:
-        request = struct.pack("iHH8x", self._index, PACKET_MR_PROMISC, 0)
+        request = struct.pack("iHH8x", self._index or 0, PACKET_MR_PROMISC, 0)
         self._socket.setsockopt(SOL_PACKET, change, request)
 
     def _notice_link_loss(self) -> None:
@@ -261,12 +260,14 @@ class Ring:
         if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ENETDOWN:
             self.link_losses += 1
         index = self._find_interface()
-        if index is not None and index != self._index:
+        if index == self._index:
+            return
+        self._index = index
+        if index is not None:
             try:
-                self._index = index
                 self._start()
             except OSError:
-                self._index = 0  # gone again: the next call tries anew
+                self._index = None  # gone again: the next call tries anew
 
     def _find_linktype(self) -> int:
         # Bound with protocol 0, the socket names the interface's kind and still receives nothing.
