@@ -1,0 +1,110 @@
+"""The command `bystander`: its commands, and the one place where errors become a line and an exit status.
+
+Nothing heavy is imported here or in `commands_*`: `bystander --help` and a wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bystander import __version__
+from bystander.commands_calls import calls, inspect, show, status
+from bystander.commands_record import extract, run
+from bystander.errors import UserError
+from bystander.output import warn
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="bystander",
+    help="A passive recorder of telephone calls: it watches a mirror port and never sits in the call path.",
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (extract, run, calls, show, inspect, status):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bystander {__version__}")
+        raise typer.Exit(DONE)
+
+
+@app.callback(invoke_without_command=True)
+def _program(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  (its callback does the work)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status; whatever fails becomes one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A name that the terminal's character set has no letter for is no reason to fail.
+            stream.reconfigure(errors="replace")
+    try:
+        code = app(None if arguments is None else list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_gone()
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001  (no traceback ever reaches a person)
+        return _failure(error)
+    return code if isinstance(code, int) else DONE
+
+
+def _failure(error: Exception) -> int:
+    if os.environ.get("BYSTANDER_DEBUG"):
+        raise error
+    if getattr(error, "exit_code", None) == USAGE and hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "bystander"
+        warn(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+        return USAGE
+    if isinstance(error, UserError) or type(error).__name__ in ("CaptureError", "IndexProblem"):
+        warn(str(error))
+    elif isinstance(error, OSError):
+        warn(_about_file(error))
+    else:
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        warn(f"internal error: {what}; please report it with what BYSTANDER_DEBUG=1 shows")
+    return FAILED
+
+
+def _about_file(error: OSError) -> str:
+    names = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    why = error.strerror or str(error) or type(error).__name__
+    what_next = {
+        errno.ENOSPC: "; make room on that disk",
+        errno.EDQUOT: "; make room within the quota",
+        errno.EACCES: "; use an account that may",
+        errno.EPERM: "; use an account that may",
+    }.get(error.errno or 0, "")
+    return f"{names}: {why}{what_next}" if names else f"{why}{what_next}"
+
+
+def _reader_gone() -> int:
+    # The reader had enough (`| head`), which is no failure; the interpreter must not stumble over it at its
+    # exit.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return DONE

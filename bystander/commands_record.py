@@ -1,0 +1,151 @@
+"""The commands that record: `extract` from capture files to a folder, `run` as the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bystander.output import console, print_json, warn
+
+if TYPE_CHECKING:
+    from bystander.config import Config
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-c", "--config", metavar="FILE", help="Configuration; else BYSTANDER_CONFIG, else /etc/bystander."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def extract(
+    captures: Annotated[
+        list[Path], typer.Argument(metavar="CAPTURE...", help="pcap or pcapng files, also .gz.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the WAVs and calls.json.")
+    ],
+    show: Annotated[
+        bool, typer.Option("--show", help="Show the calls as a table with their waveforms.")
+    ] = False,
+    json: Json = False,
+    office_number: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX", help="The office's numbers, or /regex/; repeatable."),
+    ] = None,
+    office_network: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="The network of the office's telephones; repeatable."),
+    ] = None,
+    keep_unclaimed: Annotated[
+        bool, typer.Option("--keep-unclaimed", help="Keep audio that belongs to no call seen.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration; none is needed.")
+    ] = None,
+) -> int:
+    """Write the calls of capture files as plain WAVs and calls.json."""
+    settings = _settings(config, office_number or [], office_network or [])
+    from bystander.extract import extract as extract_calls
+
+    with _progress("reading", hidden=json) as progress:
+        result = extract_calls(
+            captures,
+            out,
+            settings,
+            keep_unclaimed=keep_unclaimed or settings.recording.keep_unclaimed,
+            progress=progress,
+        )
+    if json:
+        print_json(result)
+    else:
+        _tell(result, out, settings, table=show)
+    # What could be read is there; that something could not be is still a failure.
+    for problem in result.get("problems", []):
+        warn(problem)
+    return 1 if result.get("problems") else 0
+
+
+def run(
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CAPTURE...]", help="More files for --read.")
+    ] = None,
+    config: ConfigFile = None,
+    interface: Annotated[
+        str | None,
+        typer.Option(metavar="IF", help="The mirror port; outweighs the configuration."),
+    ] = None,
+    read: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CAPTURE", help="Feed capture files the same way, then end."),
+    ] = None,
+) -> int:
+    """Record the calls of the mirror port until told to stop (SIGTERM)."""
+    if more and not read:
+        raise typer.BadParameter(f"unexpected argument {more[0]}; capture files follow --read")
+    if read and interface:
+        raise typer.BadParameter("--interface and --read exclude each other")
+    from bystander.config import load
+
+    settings = load(config)
+    from bystander.daemon import run as run_daemon
+
+    return run_daemon(settings, interface=interface, read=[*read, *(more or [])] if read else None)
+
+
+def _settings(config: Path | None, numbers: list[str], networks: list[str]) -> Config:
+    from bystander.config import Config, load, settings
+
+    known = load(config) if config else Config()
+    given = settings(office={"numbers": numbers, "networks": networks}).office
+    office = known.office.model_copy(
+        update={
+            "numbers": known.office.numbers + given.numbers,
+            "networks": known.office.networks + given.networks,
+        }
+    )
+    return known.model_copy(update={"office": office})
+
+
+def _tell(result: dict[str, Any], out: Path, settings: Config, *, table: bool) -> None:
+    screen = console()
+    found = result["calls"]
+    if table:
+        from bystander.render import calls_table, legend
+
+        for line in calls_table(found, out, screen.width, settings.zone()):
+            screen.print(line)
+        if any(call["recording"] for call in found):
+            screen.print(legend(found))
+    recordings = sum(call["recording"] is not None for call in found)
+    unclaimed = len(result["unclaimed_streams"])
+    said = f"{_count(len(found), 'call')}, {_count(recordings, 'recording')} in {out}"
+    if unclaimed:
+        said += f"; {_count(unclaimed, 'stream')} belonged to no call seen"
+    screen.print(said)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def _progress(what: str, *, hidden: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, cleared when done; nothing elsewhere."""
+    import sys
+
+    if hidden or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,182 @@
+"""A second opinion: a call's kept signalling, read by us and by TShark, message by message."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bystander.errors import UserError
+from bystander.output import one_line
+from bystander.sniffer.address import format_endpoint
+from bystander.sniffer.capturefile import open_captures
+from bystander.sniffer.parse import FrameParser
+from bystander.sniffer.sip import Arrival, Message, parse_message
+from bystander.sniffer.tcp import SipOverTcp
+
+
+def evidence_messages(path: Path) -> list[Arrival]:
+    """Return the SIP messages of an evidence file, in the order of the file. Raises CaptureError."""
+    found: list[Arrival] = []
+    parser, tcp = FrameParser(), SipOverTcp()
+    with open_captures([path]) as source:
+        for frames in source.blocks():
+            parsed = parser.parse(frames)
+            for datagrams in parsed.datagrams:
+                for number in range(len(datagrams)):
+                    src, dst = datagrams.endpoints(number)
+                    time_ns = int(datagrams.time_ns[number])
+                    found += _arrival(time_ns, src, dst, "udp", datagrams.payload(number))
+            for segment in parsed.segments:
+                for time_ns, src, dst, raw in tcp.feed(segment):
+                    found += _arrival(time_ns, src, dst, "tcp", raw)
+        for time_ns, src, dst, raw in tcp.flush():
+            found += _arrival(time_ns, src, dst, "tcp", raw)
+    return sorted(found, key=lambda arrival: arrival.time_ns)
+
+
+def _arrival(
+    time_ns: int, src: tuple[str, int], dst: tuple[str, int], transport: str, raw: bytes
+) -> list[Arrival]:
+    message = parse_message(raw)
+    return [] if isinstance(message, str) else [Arrival(time_ns, src, dst, transport, message, raw)]
+
+
+def inspect_evidence(path: Path) -> dict[str, Any]:
+    """Compare both readings of an evidence file.
+
+    Returns `agrees`, `tshark_version`, and `messages`: for each `at_ns`, `offset_s`, `src`, `dst`, our
+    reading (`bystander`), TShark's (`tshark`, None where it saw no message) and their `differences`. Raises
+    UserError if TShark is not installed or fails, CaptureError if the file cannot be read.
+    """
+    program = shutil.which("tshark")
+    if program is None:
+        raise UserError("tshark is not installed; `apt install tshark`, or open the evidence elsewhere")
+    ours = evidence_messages(path)
+    theirs = list(_tshark(path, ours))
+    messages = []
+    for number in range(max(len(ours), len(theirs))):
+        mine = ours[number] if number < len(ours) else None
+        other = theirs[number] if number < len(theirs) else None
+        messages.append(_compared(mine, other, ours[0].time_ns if ours else 0))
+    return {
+        "agrees": not any(message["differences"] for message in messages),
+        "tshark_version": _version(program),
+        "messages": messages,
+    }
+
+
+def _version(program: str) -> str:
+    said = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, check=False, timeout=60
+    ).stdout
+    return one_line(said.split("\n", 1)[0].split("(Git", 1)[0]).rstrip(". ") or "TShark"
+
+
+def _tshark(path: Path, ours: list[Arrival]) -> Iterator[dict[str, Any]]:
+    """Yield what TShark says of each SIP message."""
+    import pyshark
+    from pyshark.capture.capture import TSharkCrashException
+
+    # TShark goes by the port; SIP is spoken on any.
+    ports = {
+        (arrival.transport, port) for arrival in ours for port in (arrival.src[1], arrival.dst[1]) if port
+    }
+    decode_as = {f"{transport}.port=={port}": "sip" for transport, port in sorted(ports)}
+    loop = asyncio.new_event_loop()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # pyshark's use of asyncio
+            capture = pyshark.FileCapture(
+                str(path), display_filter="sip", decode_as=decode_as, keep_packets=False, eventloop=loop
+            )
+            try:
+                for packet in capture:
+                    yield from _readings(packet)
+            finally:
+                capture.close()
+    except TSharkCrashException as error:
+        raise UserError(f"{path}: tshark failed: {one_line(error)}") from None
+    finally:
+        loop.close()
+
+
+def _readings(packet: Any) -> Iterator[dict[str, Any]]:
+    """Yield the messages of one packet; a TCP segment may hold several, each with its own SIP and SDP
+    layer."""
+    reading: dict[str, Any] = {}
+    for layer in packet.layers:
+        if layer.layer_name == "sip":
+            if reading:
+                yield reading
+            reading = {
+                "method": _value(layer, "method"),
+                "status": int(_value(layer, "status_code") or 0),
+                "call_id": _value(layer, "call_id"),
+                "cseq": int(_value(layer, "cseq_seq") or 0),
+                "cseq_method": _value(layer, "cseq_method"),
+                "media": [],
+            }
+            reading["media"] += _media(layer)
+        elif layer.layer_name == "sdp" and reading:
+            reading["media"] += _media(layer)
+    if reading:
+        yield reading
+
+
+def _media(layer: Any) -> list[int]:
+    field = layer.get_field("sdp_media_port") or layer.get_field("media_port")
+    return [] if field is None else [int(one.get_default_value()) for one in field.all_fields]
+
+
+def _value(layer: Any, name: str) -> str:
+    value = layer.get_field_value(name)
+    return "" if value is None else str(value)
+
+
+def _reading(message: Message) -> dict[str, Any]:
+    """Our reading in the same terms."""
+    sdp = message.sdp
+    return {
+        "method": message.method or "",
+        "status": message.status,
+        "call_id": message.call_id,
+        "cseq": message.cseq,
+        "cseq_method": message.cseq_method,
+        "media": [media.port for media in sdp.media] if sdp else [],
+    }
+
+
+def _label(reading: dict[str, Any]) -> str:
+    label = reading["method"] or f"{reading['status']} ({reading['cseq_method']})"
+    media = f", media on port {' '.join(map(str, reading['media']))}" if reading["media"] else ""
+    return f"{label}, CSeq {reading['cseq']}{media}"
+
+
+_NAMES = {"call_id": "Call-ID", "cseq": "CSeq", "cseq_method": "CSeq method", "media": "media ports"}
+
+
+def _compared(mine: Arrival | None, other: dict[str, Any] | None, first_ns: int) -> dict[str, Any]:
+    ours = _reading(mine.message) if mine else None
+    differences = []
+    if ours is None or other is None:
+        differences.append("not seen by TShark" if other is None else "not seen by Bystander")
+    else:
+        differences = [
+            f"{_NAMES.get(name, name)}: Bystander {ours[name]!r}, TShark {other[name]!r}"
+            for name in ours
+            if ours[name] != other[name]
+        ]
+    return {
+        "at_ns": mine.time_ns if mine else None,
+        "offset_s": (mine.time_ns - first_ns) / 1e9 if mine else 0.0,
+        "src": format_endpoint(mine.src) if mine else "",
+        "dst": format_endpoint(mine.dst) if mine else "",
+        "bystander": _label(ours) if ours else None,
+        "tshark": _label(other) if other else None,
+        "differences": differences,
+    }

@@ -1,0 +1,249 @@
+"""Calls as people see them in a terminal: the table, one call with its streams, and the SIP ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from bystander.moments import length
+from bystander.output import plain
+
+if TYPE_CHECKING:
+    from bystander.sniffer.ladder import Ladder
+
+DIRECTIONS = {"incoming": "↘", "outgoing": "↗", "internal": "↔", "unknown": "·"}
+COLOURS = {"recorded": "green", "partial": "yellow", "one-way": "yellow", "excluded": "dim"} | dict.fromkeys(
+    ("no-media", "encrypted", "unsupported-codec", "failed", "incomplete"), "red"
+)
+CALLER, CALLEE = "cyan", "magenta"
+_TIME, _LENGTH = 10, 8
+_KINDS = {"request": "bold", "provisional": "dim", "success": "green", "failure": "red"}
+
+
+def calls_table(
+    calls: Sequence[dict[str, Any]], root: Path, width: int, zone: tzinfo | None, *, ids: bool = False
+) -> Iterator[Text]:
+    """Yield the lines of the table: a heading for each day, two lines for each recorded call.
+
+    `root` is what the paths of the recordings are relative to. `ids` puts the id in place of the path, where
+    the calls have one. Good from 80 columns on.
+    """
+    outcome = max((len(_outcome(call)) for call in calls), default=0) + 2
+    needed = max((len(plain(call["caller"])) + len(plain(call["callee"])) for call in calls), default=0) + 6
+    room = width - outcome - _TIME - _LENGTH - 2
+    parties = max(12, min(needed, room - max(16, width // 4)))
+    picture = max(16, min(60, room - parties))
+    day = ""
+    for call in calls:
+        start = datetime.fromisoformat(call["started_at"]).astimezone(zone)
+        if f"{start:%A %Y-%m-%d}" != day:
+            day = f"{start:%A %Y-%m-%d}"
+            yield Text(day, "bold")
+        above, below = _picture(call, root, picture)
+        line = Text(f"{DIRECTIONS.get(call['direction'], '·')} ")
+        line.append(f"{start:%H:%M:%S}".ljust(_TIME))
+        line.append((length(call["duration_s"]) if call["answered_at"] else "").rjust(_LENGTH - 2) + "  ")
+        line.append_text(_parties(call, parties))
+        line.append(_outcome(call).ljust(outcome), _colour(call))
+        line.append(above, CALLER)
+        yield _trimmed(line)
+        yield from _second_line(call, root, width - room + parties, below, ids=ids)
+
+
+def legend(calls: Iterable[dict[str, Any]]) -> Text:
+    """Return what the signs mean that are in use, and how the waveforms are to be read."""
+    used = {call["direction"] for call in calls}
+    signs = "  ".join(
+        f"{sign} {name}" for name, sign in DIRECTIONS.items() if name in used and name != "unknown"
+    )
+    line = Text(f"{signs}   waveform: " if signs else "waveform: ", "dim")
+    return line.append("caller above", CALLER).append(", ").append("callee below", CALLEE)
+
+
+def _second_line(call: dict[str, Any], root: Path, room: int, below: str, *, ids: bool) -> Iterator[Text]:
+    recording = call["recording"]
+    name = call.get("id", "") if ids else (str(root / recording["path"]) if recording else "")
+    if not name and not below.strip():
+        return
+    shown = Text("  ")
+    if len(name) + 3 <= room:
+        shown.append(plain(name), "dim").append(" " * (room - len(name) - 2))
+        name = ""
+    else:
+        shown.append(" " * (room - 2))
+    shown.append(below, CALLEE)
+    if shown.plain.strip():
+        yield _trimmed(shown)
+    if name:
+        # A path is there to be copied: never shortened, rather on a line of its own.
+        yield Text("  ").append(plain(name), "dim")
+
+
+def _picture(call: dict[str, Any], root: Path, width: int) -> tuple[str, str]:
+    if not call["recording"]:
+        return "", ""
+    lines = picture_lines(root / call["recording"]["path"], width)
+    return (lines[0], lines[1]) if len(lines) == 2 else ("(no file)", "")
+
+
+def picture_lines(path: Path, width: int, rows: int = 1) -> list[str]:
+    """Return the waveform's lines, or none if the file is gone, cannot be read or is sealed."""
+    from soundfile import LibsndfileError
+
+    from bystander.waveform import waveform_of
+
+    try:
+        return waveform_of(path, width, rows).split("\n")
+    except (OSError, LibsndfileError):
+        return []
+
+
+def _parties(call: dict[str, Any], width: int) -> Text:
+    caller, callee = plain(call["caller"]) or "?", plain(call["callee"]) or "?"
+    room = width - 4
+    if len(caller) + len(callee) > room:
+        half = max(room // 2, room - len(callee))
+        caller = _short(caller, half)
+        callee = _short(callee, room - len(caller))
+    text = Text(caller).append(" → ", "dim").append(callee)
+    return text.append(" " * (width - len(text.plain)))
+
+
+def _short(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def _outcome(call: dict[str, Any]) -> str:
+    if call["verdict"]:
+        return str(call["verdict"])
+    return f"{call['state']} {call['final_status'] or ''}".strip()
+
+
+def _colour(call: dict[str, Any]) -> str:
+    return COLOURS.get(call["verdict"] or call["state"], "dim")
+
+
+def _trimmed(line: Text) -> Text:
+    line.rstrip()
+    return line
+
+
+def call_facts(
+    call: dict[str, Any], root: Path, zone: tzinfo | None, evidence: Path | None = None
+) -> Iterator[Text]:
+    """Yield one call as lines of a name and a value."""
+    yield Text.assemble(
+        (f"{DIRECTIONS.get(call['direction'], '·')} ", "bold"),
+        (plain(call["caller"]) or "?", "bold"),
+        (" → ", "dim"),
+        (plain(call["callee"]) or "?", "bold"),
+        "   ",
+        (call["state"], "" if call["verdict"] else _colour(call)),
+        (f" {call['final_status'] or ''}".rstrip(), "dim"),
+        "   ",
+        (call["verdict"] or "", _colour(call)),
+    )
+    for name, value in _facts(call, root, zone, evidence):
+        if value:
+            yield Text.assemble((f"  {name:<11}", "dim"), plain(value))
+
+
+def _facts(
+    call: dict[str, Any], root: Path, zone: tzinfo | None, evidence: Path | None
+) -> Iterator[tuple[str, str | None]]:
+    recording = call["recording"]
+    yield "id", call.get("id")
+    yield "direction", call["direction"]
+    yield "name", call["caller_name"]
+    for name in ("started", "answered", "ended"):
+        by = f" by {call['ended_by']}" if name == "ended" and call["ended_by"] else ""
+        yield name, _when(call[f"{name}_at"], zone) + by if call[f"{name}_at"] else None
+    yield "duration", f"{call['duration_s']:.3f} s" if call["answered_at"] else None
+    yield "transport", call["transport"]
+    yield "Call-ID", ", ".join([call["call_id"], *call["linked_call_ids"]])
+    for hold in call["holds"]:
+        until = _when(hold["to"], zone, "%H:%M:%S") if hold["to"] else "the end"
+        yield "hold", f"by {hold['by']}, {_when(hold['from'], zone, '%H:%M:%S')} to {until}"
+    for side in ("caller", "callee"):
+        pressed = [press for press in call["dtmf"] if press["by"] == side]
+        methods = ", ".join(sorted({press["method"] for press in pressed}))
+        yield (
+            "digits",
+            f"{' '.join(press['digit'] for press in pressed)}  by {side} ({methods})" if pressed else None,
+        )
+    yield "recording", str(root / recording["path"]) if recording else None
+    yield "", _audio(recording) if recording else None
+    yield "sha256", recording["sha256"] if recording else None
+    yield "evidence", str(evidence) if evidence else None
+    yield "kept until", call.get("delete_after")
+    yield "held by", ", ".join(call.get("held_by") or [])
+
+
+def _audio(recording: dict[str, Any]) -> str:
+    return f"{recording['duration_s']:.3f} s, {recording['channels']} channels, {recording['sample_rate']} Hz"
+
+
+def _when(text: str, zone: tzinfo | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    moment = datetime.fromisoformat(text).astimezone(zone)
+    return f"{moment:{form}}.{moment.microsecond // 1000:03d}"
+
+
+STREAM_COLUMNS = ("by", "from", "to", "ssrc", "codec", "packets", "lost", "dup", "reord", "jitter ms")
+
+
+def streams_table(streams: Sequence[dict[str, Any]]) -> Iterator[Text]:
+    """Yield the RTP streams of a call as aligned lines under a heading."""
+    rows = [
+        [
+            *(stream["by"], stream["src"], stream["dst"], stream["ssrc"]),
+            (stream["codec"] or "?") + (" SRTP" if stream["srtp"] else ""),
+            *(str(stream[name]) for name in ("packets", "lost", "duplicates", "reordered")),
+            f"{stream['jitter_ms']:.1f}",
+        ]
+        for stream in streams
+    ]
+    widths = [max(map(len, column)) for column in zip(STREAM_COLUMNS, *rows, strict=True)]
+    for number, row in enumerate([list(STREAM_COLUMNS), *rows]):
+        cells = [
+            plain(cell).rjust(width) if place > 4 else plain(cell).ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        colour = "dim" if number == 0 else {"caller": CALLER, "callee": CALLEE}.get(row[0], "")
+        yield _trimmed(Text("  ").append("  ".join(cells), colour))
+
+
+def ladder_table(drawn: Ladder, width: int) -> Iterator[Text]:
+    """Yield the SIP ladder: a column for each endpoint, seconds since the first message at the left."""
+    margin = 10
+    columns = len(drawn.columns)
+    pitch = max(14, min(40, (width - margin) // max(columns, 1)))
+    middles = [margin + pitch * number + pitch // 2 for number in range(columns)]
+    heading = [" "] * (margin + pitch * columns)
+    for middle, name in zip(middles, drawn.columns, strict=True):
+        shown = _short(plain(name), pitch - 1)
+        first = middle - len(shown) // 2
+        heading[first : first + len(shown)] = shown
+    yield Text("".join(heading).rstrip(), "bold")
+    for arrow in drawn.arrows:
+        row = [" "] * len(heading)
+        for middle in middles:
+            row[middle] = "│"
+        left, right = sorted((middles[arrow.source], middles[arrow.target]))
+        label = plain(arrow.label) + (f" ×{arrow.repeats + 1}" if arrow.repeats else "")
+        line = Text(f"{arrow.offset_ms / 1000:{margin - 1}.3f} ", "dim")
+        if left == right:
+            line.append("".join(row[margin : left + 1]), "dim").append(f" {label}", _KINDS[arrow.kind])
+        else:
+            shaft = f" {_short(label, right - left - 5)} ".center(right - left - 1, "─")
+            shaft = shaft[:-1] + "▶" if arrow.source < arrow.target else "◀" + shaft[1:]
+            line.append("".join(row[margin : left + 1]), "dim")
+            line.append(shaft, _KINDS[arrow.kind])
+            line.append("".join(row[right:]), "dim")
+        yield _trimmed(line)
+        if arrow.note:
+            row[left + 2 :] = f"{_short(plain(arrow.note), max(20, width - left - 3))}"
+            yield Text("".join(row), "dim")

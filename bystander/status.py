@@ -1,0 +1,129 @@
+"""What `bystander status` tells: the recorder's health, what the index holds, coverage, and room on the
+disk."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from bystander.config import Config
+from bystander.moments import from_ns, to_ns
+from bystander.output import plain
+from bystander.storage.index import Index
+
+_PATIENCE_S = 2.0
+_COLOURS = {"recording": "green", "not recording": "red", "not running": "red"}
+
+
+async def gather(settings: Config, since: datetime, until: datetime) -> dict[str, Any]:
+    """Return the facts as a JSON object; gaps in the coverage (R5) are those between the two times."""
+    facts: dict[str, Any] = {"recorder": health(settings)}
+    calls: dict[str, Any] = {"calls": 0, "states": {}, "verdicts": {}, "audio_bytes": 0, "newest_at": None}
+    gaps: list[dict[str, Any]] | None = None
+    if settings.recording.index.exists():
+        async with await Index.open(settings.recording.index, read_only=True) as index:
+            counted = await index.facts()
+            newest = counted.pop("newest_ns")
+            calls = counted | {"newest_at": None if newest is None else _rfc3339(newest)}
+            gaps = [
+                {
+                    "from": _rfc3339(gap.from_ns),
+                    "to": _rfc3339(gap.to_ns),
+                    "cause": gap.cause,
+                    "dropped": gap.dropped,
+                }
+                for gap in await index.coverage_gaps(to_ns(since), to_ns(until))
+            ]
+    facts |= calls
+    facts["coverage"] = {"from": _rfc3339(to_ns(since)), "to": _rfc3339(to_ns(until)), "gaps": gaps}
+    facts["disk"] = _disk(settings.recording.directory)
+    return facts
+
+
+def health(settings: Config) -> dict[str, Any]:
+    """Ask the daemon's `/healthz`: `{"state": "recording" | "not recording" | "not running" | "unknown",
+    ...}`."""
+    if not settings.metrics.enabled:
+        return {"state": "unknown", "why": "[metrics] enabled is false"}
+    host, port = settings.metrics.address
+    connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE_S)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        said = json.loads(answer.read(1 << 16))
+        state = {200: "recording", 503: "not recording"}.get(answer.status, "unknown")
+        return {**said, "state": state} if isinstance(said, dict) else {"state": "unknown"}
+    except ConnectionRefusedError:
+        return {"state": "not running"}
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return {"state": "unknown", "why": f"no good answer from {settings.metrics.listen}: {error}"}
+    finally:
+        connection.close()
+
+
+def lines(facts: dict[str, Any], zone: tzinfo | None) -> Iterator[Text]:
+    """Yield the facts for people."""
+    recorder = facts["recorder"]
+    colour = {"recording": "green", "not recording": "red", "not running": "red"}.get(
+        recorder["state"], "yellow"
+    )
+    said = {name: value for name, value in recorder.items() if name not in ("state", "status")}
+    yield _line("recorder", Text(recorder["state"], colour).append(_listed(said)))
+    yield _line("calls", Text(str(facts["calls"])).append(_listed(facts["states"])))
+    yield _line("answered", Text(str(facts["states"].get("answered", 0))).append(_listed(facts["verdicts"])))
+    yield _line("audio", Text(_bytes(facts["audio_bytes"])))
+    if facts["newest_at"]:
+        yield _line("newest", Text(f"{_local(facts['newest_at'], zone)}"))
+    disk = facts["disk"]
+    if disk is not None:
+        yield _line("disk", Text(f"{_bytes(disk['free_bytes'])} free of {_bytes(disk['total_bytes'])}"))
+    gaps = facts["coverage"]["gaps"]
+    if gaps is None:
+        yield _line("coverage", Text("nothing has been recorded yet"))
+    elif not gaps:
+        yield _line("coverage", Text(f"no gap since {_local(facts['coverage']['from'], zone)}", "green"))
+    for gap in gaps or []:
+        dropped = f", {gap['dropped']} packets" if gap["dropped"] else ""
+        span = f"{_local(gap['from'], zone)} to {_local(gap['to'], zone)}"
+        yield _line("not covered", Text(f"{span}: {gap['cause']}{dropped}", "yellow"))
+
+
+def _line(name: str, value: Text) -> Text:
+    return Text(f"{name:<13}", "dim").append_text(value)
+
+
+def _listed(facts: dict[str, Any]) -> str:
+    return plain("  (" + ", ".join(f"{name} {value}" for name, value in facts.items()) + ")") if facts else ""
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _disk(folder: Path) -> dict[str, int] | None:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        room = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return {"free_bytes": room.free, "total_bytes": room.total}
+
+
+def _rfc3339(time_ns: int) -> str:
+    return from_ns(time_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _local(text: str, zone: tzinfo | None) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"
