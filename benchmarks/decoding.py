@@ -54,7 +54,7 @@ def run() -> None:
         raw, decoded = Path(folder, "codes.al"), Path(folder, "samples.raw")
         raw.write_bytes(codes.tobytes())
         expected = samples.tobytes()
-        programs = {
+        programs: dict[str, list[str | Path]] = {
             "ffmpeg": [
                 "ffmpeg",
                 "-nostdin",

@@ -87,7 +87,7 @@ def _made(folder: Path) -> Path:
 
 def _record(cable: Cable, folder: Path, load: Traffic) -> None:
     configuration, truth_file = _configuration(folder), folder / "truth.json"
-    command = [sys.executable, "-m", "bystander", "run", "-c", configuration]
+    command = [sys.executable, "-m", "bystander", "run", "-c", str(configuration)]
     log = folder / "log"
     with log.open("w") as out:
         recorder = subprocess.Popen(
@@ -114,7 +114,7 @@ def _record(cable: Cable, folder: Path, load: Traffic) -> None:
     drops = metric(page, "bystander_kernel_drops_total")
     print(f"  sent {sent['frames']:,} frames in {sent['seconds']:.1f} s: {rate:,.0f} a second on average,")
     print(
-        f"    {_steady(load):,.0f} a second while all calls are up, none later than {sent['worst_delay_ms']:.1f} ms"
+        f"    {_steady(load):,.0f} a second while all calls are up, {sent['worst_delay_ms']:.1f} ms late at most"
     )
     print(
         f"  captured {metric(page, 'bystander_packets_total'):,.0f}, dropped by the kernel {drops:,.0f}, "
@@ -140,7 +140,7 @@ def _send(cable: Cable, truth_file: Path, load: Traffic) -> dict[str, Any]:
         "--noise",
         words["noise"],
     ]
-    command = [sys.executable, "-m", "benchmarks.sender", cable.mirror, truth_file, *map(str, options)]
+    command = [sys.executable, "-m", "benchmarks.sender", cable.mirror, str(truth_file), *map(str, options)]
     done = subprocess.run(
         cable.inside(cable.switch, command, core=0), capture_output=True, text=True, check=False,
         cwd=Path(__file__).parents[1],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 
@@ -52,9 +51,9 @@ class Cable:
         for namespace in (self.switch, self.recorder):
             subprocess.run(["ip", "netns", "del", namespace], check=False, stderr=subprocess.DEVNULL)
 
-    def inside(self, namespace: str, command: Sequence[str | Path], *, core: int) -> list[str]:
+    def inside(self, namespace: str, command: Sequence[str], *, core: int) -> list[str]:
         """The command, run in a namespace on one core; the process that results is the command itself."""
-        return ["ip", "netns", "exec", namespace, "taskset", "-c", str(core), *map(str, command)]
+        return ["ip", "netns", "exec", namespace, "taskset", "-c", str(core), *command]
 
     def transmitted(self) -> int:
         """Frames that the recorder's side has sent: a passive recorder sends none."""

@@ -177,7 +177,9 @@ class SpoolTarget:
         sizes = one.astype(np.int32) * 5
         run = PacketRun(one, one.astype(np.uint32), one.astype(np.uint8), one, sizes, samples[:15])
         spool.packets(1, run)
-        self._path, _ = spool.take(1)
+        path, _ = spool.take(1)
+        assert path is not None
+        self._path = path
         self._sound = self._path.read_bytes()
         self._read: Counter[str] = Counter()
         spool.close()
