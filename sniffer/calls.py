@@ -101,10 +101,10 @@ class CallTable:
             self.requests[message.method if message.method in _METHODS else "other"] += 1
         call_id, time_ns = message.call_id, arrival.time_ns
         leg = self._legs.get(call_id)
-        if leg is not None and leg.due_ns is not None and time_ns > leg.due_ns:
-            if begins_anew(message, leg.newest_cseq):
-                self._hand_out_group(leg, None)
-                leg = None
+        late = leg is not None and leg.due_ns is not None and time_ns > leg.due_ns
+        if leg is not None and late and begins_anew(message, leg.newest_cseq):
+            self._hand_out_group(leg, None)
+            leg = None
         if leg is None:
             if not opens_session(message):
                 self.counters["sip-outside-calls"] += 1
@@ -203,7 +203,8 @@ class CallTable:
         """Return, once, the streams that no call has claimed in time; the table forgets them."""
         expired, self._expired = self._expired, []
         limit_ns = now_ns - self._ns(self.settings.unclaimed_s)
-        for stream in list(self._unclaimed.values()):
+        while self._unclaimed:
+            stream = next(iter(self._unclaimed.values()))
             if stream.first_ns > limit_ns:
                 break
             self._drop_unclaimed(stream)

@@ -139,6 +139,30 @@ def test_nothing_is_left_behind(kit: Any) -> None:
     assert not table._linker._by_start
 
 
+def test_what_is_announced_is_expected_until_the_call_is_over(kit: Any) -> None:
+    table = CallTable()
+    elsewhere = ("10.9.9.9", 9)
+    assert not table.expects(elsewhere, A)
+    table.feed(kit.Scene().invite())
+    assert table.expects(elsewhere, A)
+    assert table.expects(A, elsewhere)
+    assert table.dialogs_by_state() == {"calling": 1}
+    for message in kit.Scene().normal()[1:]:
+        table.feed(message)
+    assert table.dialogs_by_state() == {"ended": 1}
+    assert not table.expects(A, B)
+
+
+def test_a_stream_that_ended_may_still_be_claimed(kit: Any) -> None:
+    """The description of a short burst comes after it."""
+    table = CallTable()
+    burst = kit.stream(A, B, 1.5, 1.9)
+    table.stream_started(burst)
+    table.stream_ended(burst)
+    call = kit.one(kit.run(table, [m for m in kit.Scene().normal() if m.time_ns > kit.at_ns(1)], 20))
+    assert [claimed.stream for claimed in call.streams] == [burst]
+
+
 def facts(kit: Any, calls: list[Call]) -> list[tuple[object, ...]]:
     return [
         (
