@@ -5,8 +5,6 @@ Everything here is plain data in and plain data out, so that it may run in a thr
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from bystander.codecs.g711 import PCMA, PCMU
 from bystander.codecs.packets import PacketRun
 from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
 from bystander.storage.spool import Media, read_media
+from bystander.storage.wav import write_wav
 
 #: Encodings that are G.711, whatever payload type SDP gave them.
 _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
@@ -107,51 +106,10 @@ def finish(job: Job) -> Written:
     if not written.heard:
         return written
     written.starts_ns, written.frames = starts_ns, length
-    write_wav(job.target, channels["caller"], channels["callee"], length, durable=job.durable)
+    blocks = render(channels["caller"], channels["callee"], length)
+    written.sha256, written.size_bytes = write_wav(job.target, blocks, length, CLOCK_HZ, durable=job.durable)
     written.path = job.target
-    with job.target.open("rb") as file:
-        written.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        written.size_bytes = file.tell()
     return written
-
-
-def write_wav(target: Path, left: Channel, right: Channel, length: int, *, durable: bool = False) -> None:
-    """Write two channels as a 16-bit stereo WAV (RF64 beyond 4 GiB), atomically: whole or not at all."""
-    import soundfile
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    form = "RF64" if length * 4 > 0xFFFF_F000 else "WAV"
-    try:
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            with soundfile.SoundFile(
-                descriptor, "w", CLOCK_HZ, 2, "PCM_16", format=form, closefd=False
-            ) as sound:
-                for block in render(left, right, length):
-                    sound.buffer_write(memoryview(block).cast("B"), "int16")
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        part.rename(target)
-    except soundfile.LibsndfileError as error:
-        part.unlink(missing_ok=True)
-        raise OSError(28, f"could not write the WAV ({error})", str(target)) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_folder(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _tracks(stream: StreamMedia, written: Written) -> Iterable[_Track]:

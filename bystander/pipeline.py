@@ -50,6 +50,7 @@ class FinishedCall:
     capture_loss: bool
     excluded: bool
     root: Path
+    spool: Spool
 
     def describe(self, written: Written) -> dict[str, Any]:
         """Return the call's JSON object."""
@@ -63,10 +64,10 @@ class FinishedCall:
         )
 
     def discard(self) -> None:
-        """Delete the spool files: the recording is written, or will never be."""
+        """Give the spool files back: the recording is written, or will never be."""
         for stream in self.job.streams:
             if stream.file is not None:
-                stream.file.unlink(missing_ok=True)
+                self.spool.recycle(stream.file)
 
 
 @dataclass(slots=True)
@@ -78,6 +79,7 @@ class PipelineSettings:
     #: Where a call's recording goes, below ``root``.
     target: Callable[[Call], Path] = lambda call: Path(f"{call.started_ns}.wav")
     excluded: Callable[[Call], bool] = lambda _call: False
+    #: Lose as little as possible to a crash: media is flushed every few seconds, recordings reach the disk.
     durable: bool = False
     keep_unclaimed: bool = False
     max_streams: int = 16384
@@ -159,7 +161,8 @@ class Pipeline:
             self._hand_out(call)
         for stream in self.calls.unclaimed_expired(self.now_ns):
             self._drop(stream)
-        self.streams.flush_old()
+        if self.settings.durable:
+            self.streams.flush_old()
 
     def close(self) -> None:
         """End of the capture: everything still open is handed out."""
@@ -276,9 +279,9 @@ class Pipeline:
             durable=self.settings.durable,
             write=not excluded,
         )
-        self._finished(FinishedCall(call, job, streams, loss, excluded, root))
+        self._finished(FinishedCall(call, job, streams, loss, excluded, root, self._spool))
 
-    def _take(self, like: StreamLike) -> tuple[Stream | RecoveredStream, Path, Any] | None:
+    def _take(self, like: StreamLike) -> tuple[Stream | RecoveredStream, Path | None, Any] | None:
         """End a claimed stream and take its media out of the spool; None if another call has taken it."""
         recovered = self._recovered.pop(like.id, None)
         if recovered is not None:
@@ -298,8 +301,8 @@ class Pipeline:
             return
         stream, file, _ = taken
         self.counters["unclaimed"] += 1
-        if not self.settings.keep_unclaimed:
-            file.unlink(missing_ok=True)
+        if file is not None and not self.settings.keep_unclaimed:
+            self._spool.recycle(file)
         if len(self._unclaimed) < MAX_UNCLAIMED_LISTED:
             self._unclaimed.append(
                 stream_object(

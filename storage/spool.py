@@ -5,15 +5,20 @@ data. Nothing is ever rewritten, so a process that is killed leaves at worst a l
 reader drops. Chunk kinds: ``M`` what the stream is (JSON), ``A`` a run of G.711 at a position of the stream's
 timeline, ``P`` packets kept as they came. Later chunks win over earlier ones where they overlap.
 
-Files are opened for each chunk: a chunk holds some seven seconds, so the cost is small and the number of open
-files stays small too.
+Files are slots: when a stream is done with, its file is emptied and serves the next. Creating and deleting
+a file per stream would cost more than everything else here (ext4 looks long for an inode while many were
+freed in the last seconds). The slots most recently written stay open, as many as half the process's limit
+allows.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import struct
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,14 +51,19 @@ class Media:
 
 
 class Spool:
-    """A folder of stream files; streams are named by number."""
+    """A folder of slots; streams are named by number."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self.folder = folder
         self._described: dict[int, bytes] = {}
+        self._open: OrderedDict[int, int] = OrderedDict()
+        self._max_open = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._in_memory: dict[int, Media] = {}
+        self._slots: dict[int, Path] = {}
+        self._empty: deque[Path] = deque()
+        self._next_slot = 1 + max((_slot_number(path) for path in folder.glob("slot-*.spool")), default=0)
         self.bytes_written = 0
 
     def describe(self, stream: int, facts: dict[str, Any]) -> None:
@@ -80,18 +90,23 @@ class Spool:
         """Keep what is still to come of a stream in memory: it is about to be read and deleted."""
         self._in_memory.setdefault(stream, Media())
 
-    def take(self, stream: int) -> tuple[Path, Media]:
-        """Let go of a stream: (its file, which may not exist, and what was kept in memory)."""
+    def take(self, stream: int) -> tuple[Path | None, Media]:
+        """Let go of a stream: (its file or None, what was kept in memory). The file is then the caller's."""
         self._described.pop(stream, None)
-        return self.folder / _name(stream), self._in_memory.pop(stream, Media())
+        file = self._open.pop(stream, None)
+        if file is not None:
+            os.close(file)
+        return self._slots.pop(stream, None), self._in_memory.pop(stream, Media())
 
-    def discard(self, stream: int) -> None:
-        """Delete a stream's media."""
-        path, _ = self.take(stream)
-        path.unlink(missing_ok=True)
+    def recycle(self, path: Path) -> None:
+        """Empty a file that :meth:`take` gave away, and use it again. Safe to call from any thread."""
+        os.truncate(path, 0)
+        self._empty.append(path)
 
     def close(self) -> None:
         """Close the folder; the files stay."""
+        while self._open:
+            os.close(self._open.popitem()[1])
         os.close(self._folder)
 
     def _append(self, stream: int, kind: int, law: int, position: int, data: bytes | memoryview) -> None:
@@ -99,25 +114,42 @@ class Spool:
         facts = self._described.pop(stream, None)
         if facts is not None:
             parts[:0] = [MAGIC, _HEADER.pack(_META, 0, 0, len(facts), 0), facts]
-        file = os.open(
-            _name(stream), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600, dir_fd=self._folder
-        )
-        try:
-            size = sum(len(part) for part in parts)
-            written = os.writev(file, parts)
-            if written != size:
-                # A disk that fills up writes in part: make it an error, with the part taken back.
-                os.ftruncate(file, os.fstat(file).st_size - written)
-                if facts is not None:
-                    self._described[stream] = facts
-                raise OSError(28, "No space left on device", str(self.folder / _name(stream)))
-            self.bytes_written += size
-        finally:
-            os.close(file)
+        file = self._file(stream)
+        size = sum(len(part) for part in parts)
+        written = os.writev(file, parts)
+        if written != size:
+            # A disk that fills up writes in part: make it an error, with the part taken back.
+            os.ftruncate(file, os.fstat(file).st_size - written)
+            if facts is not None:
+                self._described[stream] = facts
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._slots[stream]))
+        self.bytes_written += size
+
+    def _file(self, stream: int) -> int:
+        """Return the stream's file, open for appending."""
+        file = self._open.get(stream)
+        if file is not None:
+            self._open.move_to_end(stream)
+            return file
+        if len(self._open) >= self._max_open:
+            os.close(self._open.popitem(last=False)[1])
+        path = self._slots.get(stream)
+        if path is None:
+            try:
+                path = self._empty.popleft()
+            except IndexError:
+                path = self.folder / f"slot-{self._next_slot}.spool"
+                self._next_slot += 1
+            self._slots[stream] = path
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        file = os.open(path.name, flags, 0o600, dir_fd=self._folder)
+        self._open[stream] = file
+        return file
 
 
-def _name(stream: int) -> str:
-    return f"stream-{stream}.spool"
+def _slot_number(path: Path) -> int:
+    digits = path.stem.partition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def read_media(path: Path, memory: Media | None = None) -> Media:

@@ -1,0 +1,79 @@
+"""WAV files, written whole or not at all, and hashed on the way.
+
+The container is 44 bytes that are known before the first sample is, so they are written here: libsndfile's
+own writer synchronises the disk at every close and cannot hash what it writes, which together cost more than
+decoding. Reading, and every other container, is soundfile's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Above this a RIFF size field does not hold the size, and the file is RF64 (EBU Tech 3306).
+_MAX_RIFF: Final = 0xFFFF_FFFF
+
+
+def header(frames: int, rate_hz: int, channels: int = 2) -> bytes:
+    """Return the header of a 16-bit PCM WAV of so many frames; RF64 where RIFF's 32 bits are not enough."""
+    align = 2 * channels
+    data = frames * align
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate_hz, rate_hz * align, align, 16)
+    if data + 36 <= _MAX_RIFF:
+        return struct.pack("<4sI4s", b"RIFF", data + 36, b"WAVE") + form + struct.pack("<4sI", b"data", data)
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, data + 72, data, frames, 0)
+    opening = struct.pack("<4sI4s", b"RF64", _MAX_RIFF, b"WAVE")
+    return opening + sizes + form + struct.pack("<4sI", b"data", _MAX_RIFF)
+
+
+def write_wav(
+    target: Path, blocks: Iterable[NDArray[np.int16]], frames: int, rate_hz: int, *, durable: bool = False
+) -> tuple[str, int]:
+    """Write stereo blocks, int16[n, 2], ``frames`` in all; return (SHA-256 in hex, size in bytes).
+
+    ``durable`` waits until the disk has it. Raises OSError; then there is no file.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    digest = hashlib.sha256()
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            size = _put(descriptor, header(frames, rate_hz), digest)
+            for block in blocks:
+                size += _put(descriptor, memoryview(block).cast("B"), digest)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.rename(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(target.parent)
+    return digest.hexdigest(), size
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _put(descriptor: int, data: bytes | memoryview, digest: hashlib._Hash) -> int:
+    digest.update(data)
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    return len(data)
