@@ -272,9 +272,9 @@ def _start_line(line: str) -> Message | str:
 def _read_identity(message: Message) -> None:
     headers = message.headers
     message.call_id = message.header("call-id")
-    number, _, method = message.header("cseq").partition(" ")
+    number, method = (*message.header("cseq").split(None, 1), "", "")[:2]
     message.cseq = _number(number)
-    message.cseq_method = method.strip().upper() or message.method or ""
+    message.cseq_method = method.upper() or message.method or ""
     message.from_tag = _tag(message.header("from"))
     message.to_tag = _tag(message.header("to"))
     vias = headers.get("via")
@@ -297,7 +297,7 @@ def _tag(value: str) -> str:
 
 def _number(text: str) -> int:
     """Return a non-negative number, or 0 where there is none or an absurd one."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0
 
 
 def _cut_body(message: Message, rest: bytes) -> None:
