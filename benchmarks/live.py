@@ -114,7 +114,7 @@ def _record(cable: Cable, folder: Path, load: Traffic) -> None:
     drops = metric(page, "bystander_kernel_drops_total")
     print(f"  sent {sent['frames']:,} frames in {sent['seconds']:.1f} s: {rate:,.0f} a second on average,")
     print(
-        f"    {_steady(load):,.0f} a second while all calls are up, {sent['worst_delay_ms']:.1f} ms late at most"
+        f"    {_steady(load):,.0f} a second with all calls up, {sent['worst_delay_ms']:.1f} ms late at most"
     )
     print(
         f"  captured {metric(page, 'bystander_packets_total'):,.0f}, dropped by the kernel {drops:,.0f}, "
