@@ -1,11 +1,10 @@
 """A bad cable: copies Ethernet frames between two interfaces and spoils the RTP that goes one way through it.
 
     cable.py PATTERN SEED REPORT NEAR FAR
-
-From NEAR to FAR each RTP packet gets a delay (jitter), and some are dropped, sent twice, or held back behind later
-ones, by a generator with a SEED. Everything else passes untouched. What was done is written to REPORT (JSON) as it
-happens: sequence numbers dropped, duplicated and delayed. PATTERN is ``lossy`` or ``clean``.
-"""
+ From NEAR to FAR each RTP packet gets a delay (jitter), and some are dropped, sent twice, or held back
+behind later ones, by a generator with a SEED. Everything else passes untouched. What was done is written to
+REPORT (JSON) as it happens: sequence numbers dropped, duplicated and delayed. PATTERN is ``lossy`` or
+``clean``."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """Recorded audio held against known speech: where each block of it was said, and how true it is.
-
-A block of 100 ms is looked for in the speech by normalised cross-correlation; its signal-to-noise ratio is that of
-the sample-exact difference. A/µ-law costs the round trip 37-38 dB; a law mix-up gives under 10 dB and a slip of one
-sample under 15 dB, so a block that reaches ``TRUE_DB`` is the speech, at that sample.
-"""
+ A block of 100 ms is looked for in the speech by normalised cross-correlation; its signal-to-noise ratio is
+that of the sample-exact difference. A/µ-law costs the round trip 37-38 dB; a law mix-up gives under 10 dB
+and a slip of one sample under 15 dB, so a block that reaches ``TRUE_DB`` is the speech, at that sample."""
 
 from __future__ import annotations
 
@@ -22,8 +20,8 @@ SILENT = 0.0015  # peak of explicit silence: the smallest A-law step is 8 / 3276
 
 @dataclass
 class Aligned:
-    """Blocks of a recording with speech in them, in order. ``start`` and ``position`` are int64[n]: the block's first
-    sample in the recording and in the speech; ``snr_db`` is float64[n]."""
+    """Blocks of a recording with speech in them, in order. ``start`` and ``position`` are int64[n]: the
+    block's first sample in the recording and in the speech; ``snr_db`` is float64[n]."""
 
     start: npt.NDArray[np.int64]
     position: npt.NDArray[np.int64]

@@ -1,10 +1,9 @@
 """A small telephone network on one machine: hosts in network namespaces, a switch, and a mirror session.
-
-Every host is a namespace with one interface ``eth0``, wired by a veth pair to a bridge in the *switch* namespace.
-``Lab.mirror`` copies what enters and leaves a host's switch port to the tap, as a SPAN session does (``tc`` with
-``u32`` and ``mirred``), and the far end of the tap is ``TAP`` in the *recorder* namespace. Nothing of it touches the
-machine's own network, and leaving the ``with`` block ends every process and deletes every namespace that it made.
-"""
+ Every host is a namespace with one interface ``eth0``, wired by a veth pair to a bridge in the *switch*
+namespace. ``Lab.mirror`` copies what enters and leaves a host's switch port to the tap, as a SPAN session
+does (``tc`` with ``u32`` and ``mirred``), and the far end of the tap is ``TAP`` in the *recorder*
+namespace. Nothing of it touches the machine's own network, and leaving the ``with`` block ends every
+process and deletes every namespace that it made."""
 
 from __future__ import annotations
 
@@ -69,7 +68,8 @@ class Host:
         return run(*self.command(*arguments))
 
     def start(self, *arguments: object, log: str = "") -> subprocess.Popen[bytes]:
-        """Start in the background, output into ``log`` in the host's directory; ended with the lab at the latest."""
+        """Start in the background, output into ``log`` in the host's directory; ended with the lab at the
+        latest."""
         with (self.directory / (log or f"{Path(str(arguments[0])).name}.log")).open("ab") as output:
             process = subprocess.Popen(
                 self.command(*arguments), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -88,7 +88,8 @@ class Host:
 
 
 class Lab:
-    """The network; use it as a context manager. ``directory`` keeps configurations, logs and dumps of the hosts."""
+    """The network; use it as a context manager. ``directory`` keeps configurations, logs and dumps of the
+    hosts."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -119,8 +120,9 @@ class Lab:
             subprocess.run(["ip", "netns", "del", host.namespace], check=False, stderr=subprocess.DEVNULL)
 
     def host(self, name: str, ip: str = "", ip6: str = "", through: Sequence[object] = ()) -> Host:
-        """A host on the switch. ``through`` is a program put into its cable, run in a namespace of its own with the
-        two interface names (the host's side, the switch's side) appended; it must print a line when it is ready."""
+        """A host on the switch. ``through`` is a program put into its cable, run in a namespace of its own
+        with the two interface names (the host's side, the switch's side) appended; it must print a line
+        when it is ready."""
         host = self._namespace(name, ip, ip6)
         port = f"p-{name}"[:15]
         if through:
@@ -134,12 +136,14 @@ class Lab:
         self.switch.run("ip", "link", "set", port, "master", "bridge")
         for address in (f"{ip}/24" if ip else "", f"{ip6}/64" if ip6 else ""):
             if address:
-                host.run("ip", "address", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
+                host.run(
+                    "ip", "address", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else [])
+                )
         return host
 
     def mirror(self, *hosts: Host, tap: str = "tap0") -> None:
-        """Copy both directions of the switch ports of ``hosts`` to the tap. Two ports that talk with each other
-        give every frame twice (C13)."""
+        """Copy both directions of the switch ports of ``hosts`` to the tap. Two ports that talk with each
+        other give every frame twice (C13)."""
         for host in hosts:
             port = f"p-{host.name}"[:15]
             if port in self._mirrored:
@@ -153,13 +157,15 @@ class Lab:
                 )  # fmt: skip
 
     def second_tap(self) -> tuple[str, str]:
-        """A veth pair inside the switch for a program that rewrites mirrored frames: (mirror to, read from)."""
+        """A veth pair inside the switch for a program that rewrites mirrored frames: (mirror to, read
+        from)."""
         self._veth(self.switch, "raw0", self.switch, "raw1")
         return "raw0", "raw1"
 
     @contextlib.contextmanager
     def capture(self, path: Path) -> Iterator[None]:
-        """Record the tap into ``path`` (pcap, nanoseconds) while the block runs; losing a frame is an error."""
+        """Record the tap into ``path`` (pcap, nanoseconds) while the block runs; losing a frame is an
+        error."""
         log = f"tcpdump-{path.name}.log"
         process = self.recorder.start(
             "tcpdump", "-i", TAP, "-U", "-n", "-Z", "root", "-B", 16384,
@@ -169,7 +175,8 @@ class Lab:
         try:
             yield
         finally:
-            # The ring hands a block over when it is full or its timer fires; SIGINT alone would lose the last one.
+            # The ring hands a block over when it is full or its timer fires; SIGINT alone would lose the
+            # last one.
             time.sleep(1.2)
             stop(process, signal.SIGINT)
         if "\n0 packets dropped by kernel" not in self.recorder.log(log):
@@ -180,9 +187,18 @@ class Lab:
         self.hosts[name] = host
         run("ip", "netns", "add", host.namespace)
         if not ip6:
-            # Without an address of its own an interface still sends router solicitations; a tap must be silent.
+            # Without an address of its own an interface still sends router solicitations; a tap must be
+            # silent.
             for scope in ("all", "default"):
-                run("ip", "netns", "exec", host.namespace, "sysctl", "-qw", f"net.ipv6.conf.{scope}.disable_ipv6=1")
+                run(
+                    "ip",
+                    "netns",
+                    "exec",
+                    host.namespace,
+                    "sysctl",
+                    "-qw",
+                    f"net.ipv6.conf.{scope}.disable_ipv6=1",
+                )
         host.run("ip", "link", "set", "lo", "up")
         return host
 
@@ -197,12 +213,17 @@ class Lab:
 def run(*arguments: object) -> str:
     result = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, arguments))}: {result.stderr.strip() or result.stdout.strip()}")
+        raise RuntimeError(
+            f"{' '.join(map(str, arguments))}: {result.stderr.strip() or result.stdout.strip()}"
+        )
     return result.stdout
 
 
-def stop(process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, timeout_s: float = 5.0) -> int:
-    """Signal a process started by ``Host.start`` and wait; killed when it does not end. Returns its exit status."""
+def stop(
+    process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, timeout_s: float = 5.0
+) -> int:
+    """Signal a process started by ``Host.start`` and wait; killed when it does not end. Returns its exit
+    status."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal_number)

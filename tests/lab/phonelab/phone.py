@@ -1,4 +1,5 @@
-"""A baresip telephone in a namespace: known speech instead of a microphone, a WAV dump instead of a loudspeaker."""
+"""A baresip telephone in a namespace: known speech instead of a microphone, a WAV dump instead of a
+loudspeaker."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ ringback_disabled yes
 
 
 class Phone:
-    """One telephone. ``events`` collects what it tells over its control port; every wait is on one of them."""
+    """One telephone. ``events`` collects what it tells over its control port; every wait is on one of
+    them."""
 
     def __init__(
         self,
@@ -151,7 +153,8 @@ class Phone:
         self.command("hangup")
 
     def heard(self) -> list[Path]:
-        """The dumps of what this telephone decoded, oldest first (one a call, one more after each re-INVITE)."""
+        """The dumps of what this telephone decoded, oldest first (one a call, one more after each
+        re-INVITE)."""
         return sorted(self.heard_in.glob("*-dec.wav"))
 
     def close(self) -> None:

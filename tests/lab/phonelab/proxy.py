@@ -60,11 +60,9 @@ request_route {{
         if ({auth}) {{
             if (!pv_proxy_authenticate("$fd", "{password}", "0")) {{ proxy_challenge("$fd", "1"); exit; }}
             consume_credentials();
-        }}
-        record_route();
-        if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
-        if ({relay} && has_body("application/sdp")) rtpengine_offer("replace-origin replace-session-connection");
-        t_on_reply("MEDIA");
+        }} record_route(); if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }} if
+        ({relay} && has_body("application/sdp")) rtpengine_offer("replace-origin
+        replace-session-connection"); t_on_reply("MEDIA");
     }}
     t_relay();
 }}
@@ -77,8 +75,9 @@ onreply_route[MEDIA] {{
 
 
 class Proxy:
-    """Registrar and proxy of one host. ``relay`` sends the media through rtpengine on the same host, so that both
-    hops of a call pass the host's switch port; ``auth`` challenges REGISTER (401) and INVITE (407)."""
+    """Registrar and proxy of one host. ``relay`` sends the media through rtpengine on the same host, so
+    that both hops of a call pass the host's switch port; ``auth`` challenges REGISTER (401) and INVITE
+    (407)."""
 
     def __init__(self, host: Host, *, relay: bool = False, auth: bool = False, ring_s: float = 60.0) -> None:
         self.host = host
@@ -95,16 +94,15 @@ class Proxy:
         )  # fmt: skip
         (host.directory / "kamailio.cfg").write_text(config)
         host.start(
-            "kamailio", "-f", host.directory / "kamailio.cfg", "-DD", "-E", "-Y", host.directory, "-m", 16, "-M", 4,
-            log="kamailio.log",
+            "kamailio", "-f", host.directory / "kamailio.cfg", "-DD", "-E", "-Y", host.directory,
+            "-m", 16, "-M", 4, log="kamailio.log",
         )  # fmt: skip
         wait_until(lambda: self._bound("tcp", 5060), "kamailio")
 
-    def account(self, user: str, parameters: str = "") -> str:
+    def account(self, user: str) -> str:
         """The baresip account that registers ``user`` here and sends its calls here."""
-        return (
-            f'<sip:{user}@{self.host.ip}>;auth_pass={PASSWORD};regint=600;outbound="sip:{self.host.ip}{parameters}"'
-        )
+        way = f'regint=600;outbound="sip:{self.host.ip}"'
+        return f"<{self.uri(user)}>;auth_pass={PASSWORD};{way}"
 
     def uri(self, user: str) -> str:
         return f"sip:{user}@{self.host.ip}"

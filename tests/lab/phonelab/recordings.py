@@ -1,8 +1,7 @@
 """The recordings, one function each: who is on the network, who calls whom, what is then known of the call.
-
-A function gets a directory for its files and the capture's path, and returns the known facts of its calls in the order
-of their first message: who is who, the state, the verdict, the speech of each side, holds, digits.
-"""
+ A function gets a directory for its files and the capture's path, and returns the known facts of its calls
+in the order of their first message: who is who, the state, the verdict, the speech of each side, holds,
+digits."""
 
 from __future__ import annotations
 
@@ -35,7 +34,9 @@ class Recording:
 ALL: list[Recording] = []
 
 
-def recording(name: str, about: str, *cases: str) -> Callable[[Callable[..., list[Facts]]], Callable[..., list[Facts]]]:
+def recording(
+    name: str, about: str, *cases: str
+) -> Callable[[Callable[..., list[Facts]]], Callable[..., list[Facts]]]:
     """Register a function as the recording ``name``."""
 
     def register(function: Callable[..., list[Facts]]) -> Callable[..., list[Facts]]:
@@ -96,14 +97,20 @@ def pcmu(directory: Path, path: Path) -> list[Facts]:
     return [answered("PCMU", ended_by="callee")]
 
 
-@recording("relayed", "through kamailio and rtpengine, the proxy's port mirrored: both hops of one call", "C7")
+@recording(
+    "relayed", "through kamailio and rtpengine, the proxy's port mirrored: both hops of one call", "C7"
+)
 def relayed(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
         alice, bob, server = lab.host("alice", ALICE), lab.host("bob", BOB), lab.host("proxy", PROXY)
         lab.mirror(server)
         proxy = Proxy(server, relay=True)
-        a = Phone(alice, "alice", speech.write_wav("caller", directory / "a.wav", 2), account=proxy.account("alice"))
-        b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav", 2), account=proxy.account("bob"))
+        a = Phone(
+            alice, "alice", speech.write_wav("caller", directory / "a.wav", 2), account=proxy.account("alice")
+        )
+        b = Phone(
+            bob, "bob", speech.write_wav("callee", directory / "b.wav", 2), account=proxy.account("bob")
+        )
         a.registered()
         b.registered()
         with lab.capture(path):
@@ -136,7 +143,10 @@ def hold(directory: Path, path: Path) -> list[Facts]:
     return [answered(holds=[{"by": "caller"}, {"by": "callee"}])]
 
 
-@recording("unsuccessful", "no conversation: cancelled while ringing, busy (486), unknown user (404), no answer (480)")
+@recording(
+    "unsuccessful",
+    "no conversation: cancelled while ringing, busy (486), unknown user (404), no answer (480)",
+)
 def not_answered(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
         alice, bob, carol = lab.host("alice", ALICE), lab.host("bob", BOB), lab.host("carol", CAROL)
@@ -228,7 +238,9 @@ def tagged(directory: Path, path: Path, tags: str, seconds: float) -> None:
     with Lab(directory) as lab:
         alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
         into, out_of = lab.second_tap()
-        lab.switch.start(sys.executable, Path(__file__).with_name("trunk.py"), tags, out_of, "tap0", log="trunk.log")
+        lab.switch.start(
+            sys.executable, Path(__file__).with_name("trunk.py"), tags, out_of, "tap0", log="trunk.log"
+        )
         wait_until(lambda: "ready" in lab.switch.log("trunk.log"), "the trunk")
         lab.mirror(bob, tap=into)
         with pair(lab, alice, bob) as (a, b), lab.capture(path):

@@ -21,8 +21,15 @@ def challenged(directory: Path, path: Path) -> list[Facts]:
         lab.mirror(alice)
         proxy = Proxy(server, auth=True)
         with lab.capture(path):
-            a = Phone(alice, "alice", speech.write_wav("caller", directory / "a.wav"), account=proxy.account("alice"))
-            b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav"), account=proxy.account("bob"))
+            a = Phone(
+                alice,
+                "alice",
+                speech.write_wav("caller", directory / "a.wav"),
+                account=proxy.account("alice"),
+            )
+            b = Phone(
+                bob, "bob", speech.write_wav("callee", directory / "b.wav"), account=proxy.account("bob")
+            )
             a.registered()
             b.registered()
             call(a, b, proxy.uri("bob"))
@@ -40,7 +47,9 @@ def forked(directory: Path, path: Path) -> list[Facts]:
         server = lab.host("proxy", PROXY)
         lab.mirror(alice)
         proxy = Proxy(server)
-        a = Phone(alice, "alice", speech.write_wav("caller", directory / "a.wav"), account=proxy.account("alice"))
+        a = Phone(
+            alice, "alice", speech.write_wav("caller", directory / "a.wav"), account=proxy.account("alice")
+        )
         b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav"), account=proxy.account("bob"))
         c = Phone(carol, "bob", speech.write_wav("caller", directory / "c.wav"), account=proxy.account("bob"))
         for phone in (a, b, c):
@@ -57,13 +66,19 @@ def forked(directory: Path, path: Path) -> list[Facts]:
     return [answered()]
 
 
-@recording("no-answer", "kamailio gives up after four seconds: 408 to the caller, CANCEL to the callee, both hops", "C7")
+@recording(
+    "no-answer",
+    "kamailio gives up after four seconds: 408 to the caller, CANCEL to the callee, both hops",
+    "C7",
+)
 def no_answer(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
         alice, bob, server = lab.host("alice", ALICE), lab.host("bob", BOB), lab.host("proxy", PROXY)
         lab.mirror(server)
         proxy = Proxy(server, relay=True, ring_s=4)
-        a = Phone(alice, "alice", speech.write_wav("caller", directory / "a.wav"), account=proxy.account("alice"))
+        a = Phone(
+            alice, "alice", speech.write_wav("caller", directory / "a.wav"), account=proxy.account("alice")
+        )
         b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav"), account=proxy.account("bob"))
         a.registered()
         b.registered()
@@ -110,25 +125,31 @@ def early_media(directory: Path, path: Path) -> list[Facts]:
     return [answered()]
 
 
-@recording("concurrent", "six calls at once between four hosts, the same SSRC in all of a host's calls", "C11")
+@recording(
+    "concurrent", "six calls at once between four hosts, the same SSRC in all of a host's calls", "C11"
+)
 def concurrent(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
         alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
         dave, carol = lab.host("dave", DAVE), lab.host("carol", CAROL)
         lab.mirror(bob, carol)
-        start = {"alice": ("caller", 0.0), "bob": ("callee", 0.0), "dave": ("callee", 6.0), "carol": ("caller", 8.0)}
+        start = {
+            "alice": ("caller", 0.0),
+            "bob": ("callee", 0.0),
+            "dave": ("callee", 6.0),
+            "carol": ("caller", 8.0),
+        }
         for host in (alice, bob, dave, carol):
             name, start_s = start[host.name]
             sipp.write_rtp(name, host.directory / "speech.pcap", 4, start_s=start_s)
         with lab.capture(path):
             servers = [sipp.serve(host, "uas-speech", 3) for host in (bob, carol)]
             callers = [
-                sipp.dial(a, "uac-speech", b, b.name, 4200, 3, 1.4)
-                for a, b in ((alice, bob), (dave, carol))
+                sipp.dial(a, "uac-speech", b, b.name, 4200, 3, 1.4) for a, b in ((alice, bob), (dave, carol))
             ]
             for program in (*callers, *servers):
                 program.finish()
-    other = {"caller": "dave", "callee": "carol", "speech": {"caller": "callee", "callee": "caller"}}
+    other: Facts = {"caller": "dave", "callee": "carol", "speech": {"caller": "callee", "callee": "caller"}}
     invites = {m.call_id: m.src for m in reversed(truth.sip_messages(path)) if m.method == "INVITE"}
     return [answered(**(other if src == DAVE else {})) for src in reversed(invites.values())]
 
@@ -175,7 +196,9 @@ def no_bye(directory: Path, path: Path) -> list[Facts]:
     return [answered(ended_by="capture-end")]
 
 
-@recording("mid-call", "the capture starts in mid-call; a short hold (re-INVITE) tells whose the streams are", "C6")
+@recording(
+    "mid-call", "the capture starts in mid-call; a short hold (re-INVITE) tells whose the streams are", "C6"
+)
 def mid_call(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
         alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
@@ -194,4 +217,4 @@ def mid_call(directory: Path, path: Path) -> list[Facts]:
                 b.wait_for("CALL_REMOTE_SDP", mark)
                 time.sleep(3.0)
                 hang_up(a, b)
-    return [answered(holds=[{"by": "caller"}])]
+    return [answered(verdict="partial", final_status=None, holds=[{"by": "caller"}])]

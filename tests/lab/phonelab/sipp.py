@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import soundfile
-
 from phonelab import speech
 from phonelab.network import Host, wait_until
 
@@ -26,7 +25,9 @@ class Sipp:
         """Wait until all its calls are over; RuntimeError when one failed."""
         status = self._process.wait(timeout_s)
         if status != 0:
-            raise RuntimeError(f"sipp {self.scenario} ended with {status}: {self.host.log('sipp.log')[-3000:]}")
+            raise RuntimeError(
+                f"sipp {self.scenario} ended with {status}: {self.host.log('sipp.log')[-3000:]}"
+            )
 
 
 def _start(host: Host, scenario: str, arguments: list[object]) -> Sipp:
@@ -46,15 +47,24 @@ def serve(host: Host, scenario: str, calls: int = 1) -> Sipp:
 
 
 def dial(
-    host: Host, scenario: str, to: Host, user: str, talk_ms: int, calls: int = 1, rate: float = 1.0, padding: str = ""
+    host: Host,
+    scenario: str,
+    to: Host,
+    user: str,
+    talk_ms: int,
+    calls: int = 1,
+    rate: float = 1.0,
+    padding: str = "",
 ) -> Sipp:
-    """Make ``calls`` calls to ``user`` at the other host, ``rate`` a second, each hung up after ``talk_ms``."""
+    """Make ``calls`` calls to ``user`` at the other host, ``rate`` a second, each hung up after
+    ``talk_ms``."""
     words = ["-key", "from_user", host.name, "-key", "padding", padding, "-d", talk_ms]
     return _start(host, scenario, [f"{to.address}:5060", "-s", user, "-m", calls, "-r", rate, *words])
 
 
 def write_rtp(name: str, path: Path, seconds: float, *, law: str = "ALAW", ptime_ms: int = 20, start_s: float = 0) -> Path:  # fmt: skip  # noqa: E501
-    """A capture of RTP packets with the speech, for ``play_pcap_audio`` (which sets addresses and ports itself)."""
+    """A capture of RTP packets with the speech, for ``play_pcap_audio`` (which sets addresses and ports
+    itself)."""
     begin = int(start_s * speech.RATE_HZ)
     samples = speech.load(name)[begin : begin + int(seconds * speech.RATE_HZ)]
     raw = path.with_suffix(".raw")
@@ -65,10 +75,14 @@ def write_rtp(name: str, path: Path, seconds: float, *, law: str = "ALAW", ptime
     for number in range(len(coded) // size):
         kind = (8 if law == "ALAW" else 0) | (0x80 if number == 0 else 0)
         rtp = struct.pack("!BBHII", 0x80, kind, number + 1, (number * size + 160) & 0xFFFFFFFF, 0x0BADCAFE)
-        udp = struct.pack("!HHHH", 4000, 4000, 20 + size, 0) + rtp + coded[number * size : (number + 1) * size]
+        udp = (
+            struct.pack("!HHHH", 4000, 4000, 20 + size, 0) + rtp + coded[number * size : (number + 1) * size]
+        )
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0, bytes(4), bytes(4))
         frame = ethernet + ip + udp
         seconds_in, rest = divmod(number * ptime_ms, 1000)
-        records.append(struct.pack("<IIII", 1_600_000_000 + seconds_in, rest * 1000, len(frame), len(frame)) + frame)
+        records.append(
+            struct.pack("<IIII", 1_600_000_000 + seconds_in, rest * 1000, len(frame), len(frame)) + frame
+        )
     path.write_bytes(b"".join(records))
     return path

@@ -1,8 +1,7 @@
 """Known speech: how it is made, and how recorded audio is held against it.
-
-Each speaker has a file of ``tests/data/speech`` (8 kHz, mono, 16 bit), made once with espeak-ng and kept, because two
-versions of espeak-ng do not say the same thing. The voices and sentences differ, so that channels cannot be confused.
-"""
+ Each speaker has a file of ``tests/data/speech`` (8 kHz, mono, 16 bit), made once with espeak-ng and kept,
+because two versions of espeak-ng do not say the same thing. The voices and sentences differ, so that
+channels cannot be confused."""
 
 from __future__ import annotations
 
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
-
 from phonelab.network import run
 
 RATE_HZ = 8000
@@ -21,23 +19,26 @@ Samples = npt.NDArray[np.float64]
 TEXTS = {
     "caller": (
         "en-gb+m3",
-        "Good morning, this is the caller speaking. I should like to ask about the opening hours of the registry "
-        "office, and about the form for a new parking permit in Harbour Street. My file number is seven four nine, "
-        "stroke twenty twenty six. I sent the letter on the third of November and have had no answer so far. "
-        "Could somebody please look for it and call me back this afternoon, before a quarter past four?",
+        "Good morning, this is the caller speaking. I should like to ask about the opening hours of "
+        "the registry office, and about the form for a new parking permit in Harbour Street. My file "
+        "number is seven four nine, stroke twenty twenty six. I sent the letter on the third of "
+        "November and have had no answer so far. Could somebody please look for it and call me back "
+        "this afternoon, before a quarter past four?",
     ),
     "callee": (
         "en-us+f2",
-        "City hall, how may I help you? Yes, one moment please, let me open the register and see what we have. "
-        "The office is open from Monday to Friday, eight in the morning until five, and on Wednesdays until six. "
-        "I can see your application on my screen, it was received yesterday and passed on to the roads department. "
-        "They will decide within fourteen days, and you will be told in writing. Is there anything else today?",
+        "City hall, how may I help you? Yes, one moment please, let me open the register and see what"
+        " we have. The office is open from Monday to Friday, eight in the morning until five, and on "
+        "Wednesdays until six. I can see your application on my screen, it was received yesterday and"
+        " passed on to the roads department. They will decide within fourteen days, and you will be "
+        "told in writing. Is there anything else today?",
     ),
 }
 
 
 def make(directory: Path = SPEECH) -> None:
-    """Speak every text into ``directory`` as FLAC, peak at -3 dB, with no pause long enough to look like loss."""
+    """Speak every text into ``directory`` as FLAC, peak at -3 dB, with no pause long enough to look like
+    loss."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, (voice, text) in TEXTS.items():
         raw, path = directory / f"{name}.raw.wav", directory / f"{name}.flac"

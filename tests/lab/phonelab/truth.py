@@ -1,4 +1,5 @@
-"""Ground truth of a capture, from TShark: what SIP and RTP it holds, independently of the program under test."""
+"""Ground truth of a capture, from TShark: what SIP and RTP it holds, independently of the program under
+test."""
 
 from __future__ import annotations
 
@@ -59,10 +60,11 @@ class Rtp:
 
 
 def _rows(path: Path, display_filter: str, *names: str) -> Iterator[list[str]]:
-    fields = [part for name in ("frame.time_epoch", "ip.src", "ipv6.src", "ip.dst", "ipv6.dst", *names) for part in ("-e", name)]  # fmt: skip  # noqa: E501
+    always = ("frame.time_epoch", "ip.src", "ipv6.src", "ip.dst", "ipv6.dst")
+    fields = [part for name in (*always, *names) for part in ("-e", name)]
     text = run(
-        "tshark", "-n", "-r", path, "-o", "rtp.heuristic_rtp:TRUE", "-2", "-Y", display_filter, "-T", "fields",
-        "-E", "separator=/t", "-E", "occurrence=f", *fields,
+        "tshark", "-n", "-r", path, "-o", "rtp.heuristic_rtp:TRUE", "-2", "-Y", display_filter,
+        "-T", "fields", "-E", "separator=/t", "-E", "occurrence=f", *fields,
     )  # fmt: skip
     for line in text.splitlines():
         row = line.split("\t")
@@ -111,8 +113,8 @@ def rtp_streams(path: Path) -> list[Rtp]:
 def calls(path: Path) -> list[dict[str, Any]]:
     """The calls by Call-ID: times of INVITE, answer and BYE, and each stream with the side that spoke it.
 
-    A stream is the callee's when it goes to an address that an INVITE's SDP names, the caller's when it goes to one
-    that an answer's SDP names; so the streams of both hops of a proxied call are found (C7).
+    A stream is the callee's when it goes to an address that an INVITE's SDP names, the caller's when it
+    goes to one that an answer's SDP names; so the streams of both hops of a proxied call are found (C7).
     """
     messages = sip_messages(path)
     streams = rtp_streams(path)
@@ -126,8 +128,12 @@ def calls(path: Path) -> list[dict[str, Any]]:
         # After a re-INVITE from the callee the two sets would change places; the initial transaction decides.
         horizon = answers[0] + 1_000_000_000 if answers else 1 << 63
         offered = {m.media for m in mine if m.method == "INVITE" and m.media and m.time_ns < horizon}
-        answered = {m.media for m in mine if m.status and m.cseq == "INVITE" and m.media and m.time_ns < horizon}
-        sides = [(s, "callee" if s.dst in offered else "caller") for s in streams if s.dst in offered | answered]
+        answered = {
+            m.media for m in mine if m.status and m.cseq == "INVITE" and m.media and m.time_ns < horizon
+        }
+        sides = [
+            (s, "callee" if s.dst in offered else "caller") for s in streams if s.dst in offered | answered
+        ]
         found.append(
             {
                 "call_id": call_id,
