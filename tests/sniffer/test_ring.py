@@ -33,23 +33,38 @@ PATIENCE_S = 5.0
 _numbers = itertools.count()
 
 
-def block_of(sizes: list[int], first: int = 48) -> tuple[np.ndarray, list[int]]:
-    """Words of a block whose records have these sizes, as the kernel chains them, and where each begins."""
+MAC_AND_NET = 82 | 96 << 16
+NOW_S = 1_700_000_000
+
+
+def header(distance: int, at_s: int = NOW_S) -> bytes:
+    """The words of a tpacket3_hdr that the walk reads."""
+    return struct.pack("=7I", distance, at_s, 5, 100, 100, 1, MAC_AND_NET)
+
+
+def block_of(sizes: list[int], filling: bytes = bytes(8), first: int = 48) -> tuple[np.ndarray, list[int]]:
+    """Words of a block whose records have these sizes, as the kernel chains them, and where each begins.
+
+    ``filling`` is what lies behind each header and in the rest of the block, again and again.
+    """
     distances = [(82 + size + 7) & ~7 for size in sizes]
     starts = [first + sum(distances[:i]) for i in range(len(sizes))]
-    block = np.full(first + sum(distances) + 4096, 0xA5, np.uint8).view(np.uint32)
+    size = first + sum(distances)
+    block = bytearray((filling * (size // len(filling) + 1))[:size])
     for start, distance in zip(starts, distances, strict=True):
-        block[start // 4] = distance
-    block[starts[-1] // 4] = 0
-    return block, starts
+        block[start : start + 28] = header(distance if start != starts[-1] else 0)
+    return np.frombuffer(block, np.uint8).view(np.uint32), starts
+
+
+SIZES = st.lists(st.integers(0, 1600), min_size=1, max_size=200)
 
 
 class TestWalk:
     @given(
         st.lists(
-            st.tuples(st.sampled_from([0, 60, 214, 215, 1514]), st.sampled_from([1, 2, 63, 64, 65, 200])),
+            st.tuples(st.sampled_from([0, 60, 214, 215, 1514]), st.sampled_from([1, 2, 31, 32, 33, 200])),
             min_size=1,
-            max_size=8,
+            max_size=6,
         )
     )
     def test_every_record_is_found_in_runs_and_between_them(self, runs: list[tuple[int, int]]) -> None:
@@ -57,12 +72,37 @@ class TestWalk:
         block, starts = block_of(sizes)
         assert (4 * record_words(block, 12, len(starts))).tolist() == starts
 
-    @given(st.lists(st.integers(0, 1600), min_size=1, max_size=400))
-    def test_mixed_sizes(self, sizes: list[int]) -> None:
-        block, starts = block_of(sizes)
+    @given(SIZES, st.binary(min_size=8, max_size=200))
+    def test_mixed_sizes(self, sizes: list[int], filling: bytes) -> None:
+        block, starts = block_of(sizes, filling)
         found = record_words(block, 12, len(starts))
         assert (4 * found).tolist() == starts
         assert found.dtype == np.int64
+
+    @given(SIZES)
+    def test_headers_left_over_in_gaps_are_not_records(self, sizes: list[int]) -> None:
+        block, starts = block_of(sizes, filling=header(40, at_s=NOW_S - 1) + bytes(12))
+        assert (4 * record_words(block, 12, len(starts))).tolist() == starts
+
+    @given(SIZES)
+    def test_forged_headers_in_payloads_are_not_records(self, sizes: list[int]) -> None:
+        """Somebody who puts ring headers into a packet costs the walk its speed and no more."""
+        block, starts = block_of(sizes, filling=header(40, at_s=NOW_S + 1) + bytes(12))
+        assert (4 * record_words(block, 12, len(starts))).tolist() == starts
+
+    def test_a_clock_that_steps_back_loses_no_record(self) -> None:
+        block, starts = block_of([100, 200] * 50, filling=header(40, at_s=NOW_S - 1) + bytes(12))
+        for start in starts[50:]:
+            block[start // 4 + 1] = NOW_S - 3600
+        assert (4 * record_words(block, 12, len(starts))).tolist() == starts
+
+    def test_the_fast_ways_are_taken(self) -> None:
+        """Wrong guesses would only be slow, and so be seen by nobody."""
+        equal, starts = block_of([214] * 100)
+        assert ring_module._equal_records(equal, 12, len(starts)) is not None
+        mixed, starts = block_of([214, 60, 1514] * 100, filling=header(40, at_s=NOW_S - 1) + bytes(12))
+        assert ring_module._equal_records(mixed, 12, len(starts)) is None
+        assert ring_module._recognised_records(mixed, 12, len(starts)) is not None
 
 
 def command(*words: str) -> str:
