@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import decoding, extraction, live, machine, stages
+from benchmarks.traffic import cache_directory
 
 BENCHMARKS: dict[str, tuple[str, Callable[[], None]]] = {
     "extract": ("the whole program on one core, from capture file to WAV", extraction.run),
@@ -24,6 +25,8 @@ def main() -> int:
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)} (there are {', '.join(BENCHMARKS)})")
     print(machine.describe())
+    folder = cache_directory()
+    print(f"files in {folder}, where making one costs {machine.file_cost_us(folder):.0f} us")
     for name in given.name or BENCHMARKS:
         title, run = BENCHMARKS[name]
         print(f"\n{name}: {title}")
