@@ -10,19 +10,28 @@ from typing import TypeAlias
 Endpoint: TypeAlias = tuple[str, int]
 
 
+#: A DNS name, brackets and some blanks: the cache must not hold arbitrarily long keys.
+_LONGEST = 300
+
+
 def format_endpoint(endpoint: Endpoint) -> str:
     """Write an endpoint as ``10.0.0.1:4000`` or ``[2001:db8::1]:4000`` (RFC 3986 section 3.2.2)."""
     host, port = endpoint
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-@lru_cache(maxsize=4096)
 def normalise_host(text: str) -> str:
     """Return the canonical text of an IP address, or the lower-case host name.
 
     Brackets, an IPv6 zone, blanks and the zero padding of some telephones (``010.000.000.001``) are
-    taken off, so that the result compares equal to the address of a captured packet.
+    taken off, so that the result compares equal to the address of a captured packet. What is longer than
+    any DNS name is cut.
     """
+    return _normalised(text[:_LONGEST])
+
+
+@lru_cache(maxsize=4096)
+def _normalised(text: str) -> str:
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]

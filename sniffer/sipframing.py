@@ -21,8 +21,8 @@ _LINE = (
     rb"(?:SIP/2\.0[ \t]+\d{3}(?!\d)[^\r\n]*"
     rb"|[A-Za-z0-9\-.!%*_+`'~]{1,64}[ \t]+<?[A-Za-z][A-Za-z0-9+.\-]*:[^\r\n]*[ \t]SIP/2\.0[ \t]*)\r?\n"
 )
-_FIRST_OR_LATER_LINE = re.compile(rb"(?:\A|\n)[\r\n]*(" + _LINE + rb")", re.IGNORECASE)
-_LATER_LINE = re.compile(rb"\n[\r\n]*(" + _LINE + rb")", re.IGNORECASE)
+_FIRST_OR_LATER_LINE = re.compile(rb"(?:\A|\n)(" + _LINE + rb")", re.IGNORECASE)
+_LATER_LINE = re.compile(rb"\n(" + _LINE + rb")", re.IGNORECASE)
 #: What has arrived of a first line that may yet turn out to be a start line.
 _BEGINNING = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~/]{1,65}(?:[ \t][^\x00\r\n]*\r?)?\Z")
 _HEAD_END = re.compile(rb"\n\r?\n")

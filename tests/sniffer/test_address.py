@@ -36,6 +36,7 @@ def test_endpoint_is_written_as_in_a_uri(endpoint: tuple[str, int], text: str) -
         ("300.1.1.1", "300.1.1.1"),
         ("1.2.3", "1.2.3"),
         ("", ""),
+        ("X" * 1000, "x" * 300),
     ],
 )
 def test_host_is_normalised(text: str, canonical: str) -> None:

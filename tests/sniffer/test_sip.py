@@ -361,6 +361,18 @@ def test_mutated_messages_never_raise(edits: list[tuple[int, int, bytes]], many:
     use_everything(bytes(data))
 
 
+@pytest.mark.parametrize(
+    "filler", [b" ", b"\t", b"\r\n", b"\n", b"\n ", b";", b"; ", b'"', b",", b"<", b'\\"', b";a=", b"@"]
+)
+@pytest.mark.parametrize(
+    "front",
+    [b"", b"INVITE ", b"INVITE sip:a@b SIP/2.0\r\nVia: ", b"SIP/2.0 200 ", b"SIP/2.0 200 OK\r\nFrom: "],
+)
+def test_the_longest_datagram_costs_no_more_than_its_length(front: bytes, filler: bytes) -> None:
+    """Anything worse than linear would take minutes here."""
+    use_everything(front + filler * (65000 // len(filler)) + b"x\r\n\r\n")
+
+
 def torture() -> list[dict[str, Any]]:
     listing = TORTURE / "corpus.json"
     if not listing.exists():

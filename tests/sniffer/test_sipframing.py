@@ -176,6 +176,14 @@ def test_nothing_grows_without_bound() -> None:
     assert one.feed(SECOND) == [SECOND]
 
 
+@pytest.mark.parametrize("filler", [b"\n", b"\r\n", b" ", b" SIP/2.0", b"\nA a:", b"\nSIP/2.0 200\n"])
+def test_the_longest_segment_costs_no_more_than_its_length(filler: bytes) -> None:
+    """Anything worse than linear would take minutes here."""
+    one = framer(in_step=False)
+    one.feed(b"A a:" + filler * (65000 // len(filler)))
+    assert len(one) <= MAX_HEAD_BYTES
+
+
 @pytest.mark.parametrize(
     ("data", "found"),
     [
