@@ -6,10 +6,11 @@ Nothing heavy is imported here or in `commands_*`: `bystander --help` and a wron
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -29,8 +30,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (extract, run, calls, show, inspect, status):
-    app.command()(command)
+
+
+class _ReaderGone(Exception):  # noqa: N818  (nothing has failed)
+    """Whoever read our output has had enough of it."""
+
+
+def _guarded(command: Callable[..., int]) -> Callable[..., int]:
+    """Keep a closed pipe from the framework, which would make it a failure."""
+
+    @functools.wraps(command)
+    def guarded(*arguments: Any, **options: Any) -> int:
+        try:
+            code = command(*arguments, **options)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise _ReaderGone from None
+        return code
+
+    return guarded
+
+
+for _command in (extract, run, calls, show, inspect, status):
+    app.command()(_guarded(_command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except _ReaderGone:
         return _reader_gone()
     except typer.Abort:
         return INTERRUPTED

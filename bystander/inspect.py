@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
 import shutil
 import subprocess
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,9 @@ from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.sip import Arrival, Message, parse_message
 from bystander.sniffer.tcp import SipOverTcp
+
+#: A call's signalling is a few dozen messages; TShark's start takes most of the time.
+_PATIENCE_S = 120
 
 
 def evidence_messages(path: Path) -> list[Arrival]:
@@ -57,7 +59,7 @@ def inspect_evidence(path: Path) -> dict[str, Any]:
     if program is None:
         raise UserError("tshark is not installed; `apt install tshark`, or open the evidence elsewhere")
     ours = evidence_messages(path)
-    theirs = list(_tshark(path, ours))
+    theirs = _tshark(program, path, ours)
     messages = []
     for number in range(max(len(ours), len(theirs))):
         mine = ours[number] if number < len(ours) else None
@@ -71,38 +73,31 @@ def inspect_evidence(path: Path) -> dict[str, Any]:
 
 
 def _version(program: str) -> str:
-    said = subprocess.run(
-        [program, "--version"], capture_output=True, text=True, check=False, timeout=60
-    ).stdout
-    return one_line(said.split("\n", 1)[0].split("(Git", 1)[0]).rstrip(". ") or "TShark"
+    asked = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, check=False, timeout=_PATIENCE_S
+    )
+    return one_line(asked.stdout.split("\n", 1)[0].split("(Git", 1)[0]).rstrip(". ") or "TShark"
 
 
-def _tshark(path: Path, ours: list[Arrival]) -> Iterator[dict[str, Any]]:
-    """Yield what TShark says of each SIP message."""
-    import pyshark
-    from pyshark.capture.capture import TSharkCrashException
+def _tshark(program: str, path: Path, ours: list[Arrival]) -> list[dict[str, Any]]:
+    """Return what TShark says of each SIP message. Raises UserError if it fails."""
+    # pyshark's own capture objects are left out: they install a child watcher of their own in asyncio, and
+    # take the exit of a process that it missed for a crash. Its reading of TShark's output is what is wanted
+    # here.
+    from pyshark.tshark.output_parser.tshark_xml import packet_from_xml_packet
 
+    command = [program, "-n", "-r", str(path), "-Y", "sip", "-T", "pdml"]
     # TShark goes by the port; SIP is spoken on any.
-    ports = {
-        (arrival.transport, port) for arrival in ours for port in (arrival.src[1], arrival.dst[1]) if port
-    }
-    decode_as = {f"{transport}.port=={port}": "sip" for transport, port in sorted(ports)}
-    loop = asyncio.new_event_loop()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # pyshark's use of asyncio
-            capture = pyshark.FileCapture(
-                str(path), display_filter="sip", decode_as=decode_as, keep_packets=False, eventloop=loop
-            )
-            try:
-                for packet in capture:
-                    yield from _readings(packet)
-            finally:
-                capture.close()
-    except TSharkCrashException as error:
-        raise UserError(f"{path}: tshark failed: {one_line(error)}") from None
-    finally:
-        loop.close()
+    ports = {(arrival.transport, port) for arrival in ours for port in (arrival.src[1], arrival.dst[1])}
+    for transport, port in sorted(ports):
+        if port:
+            command += ["-d", f"{transport}.port=={port},sip"]
+    asked = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE_S)
+    if asked.returncode:
+        said = asked.stderr.decode(errors="replace").strip().split("\n")[-1]
+        raise UserError(f"{path}: tshark could not read it: {said}")
+    packets = re.findall(rb"<packet>.*?</packet>", asked.stdout, re.DOTALL)
+    return [reading for packet in packets for reading in _readings(packet_from_xml_packet(packet))]
 
 
 def _readings(packet: Any) -> Iterator[dict[str, Any]]:

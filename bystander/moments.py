@@ -32,7 +32,7 @@ def moment(text: str, zone: tzinfo | None, now: datetime, *, end: bool = False) 
             return _at(datetime(day.year, day.month, day.day), zone)  # noqa: DTZ001  (_at gives it its zone)
         if re.fullmatch(r"\d\d:\d\d(:\d\d)?", said):
             said = f"{here:%Y-%m-%d} {said}"
-        return _at(datetime.fromisoformat(said), zone)
+        return _at(datetime.fromisoformat(said.upper()), zone)
     except (ValueError, OverflowError, OSError):
         raise UserError(
             f"{text!r}: not a time; write it as 2026-11-23, '2026-11-23 20:46', yesterday, or 2h (hours ago)"
