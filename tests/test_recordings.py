@@ -1,7 +1,9 @@
 """Golden audio: the recordings made from the project's captures, against the speech that the telephones said.
- The captures and what is known of them (``tests/data/manifest.json``) come from ``tests/lab``; TShark says
+
+The captures and what is known of them (``tests/data/manifest.json``) come from ``tests/lab``; TShark says
 which RTP packet was when, and ffmpeg decodes TShark's export of a stream: the recording must be as true as
-that."""
+that.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,7 @@ def exported(file: str, number: int, side: str) -> tuple[Aligned, Any]:
     packets = stream_of(file, number, side).audio(kind)
     decoded = subprocess.run(
         ["ffmpeg", "-v", "error", "-f", "alaw" if kind == 8 else "mulaw", "-ar", "8000", "-ac", "1",
-         "-i", "-", "-f", "s16le", "-"],
+        "-i", "-", "-f", "s16le", "-"],
         input=b"".join(payload for _, _, payload in packets), capture_output=True, check=True,
     )  # fmt: skip
     samples = np.frombuffer(decoded.stdout, "<i2") / 32768.0

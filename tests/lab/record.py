@@ -1,7 +1,9 @@
 """Record every capture of tests/data again: ``python tests/lab/record.py [NAME ...]`` (root; `make lab`).
- Each function of ``recordings.py`` makes one network with real telephones, lets them talk with known
+
+Each function of ``recordings.py`` makes one network with real telephones, lets them talk with known
 speech, and tells what it knows of the calls; TShark adds what is in the frames. Both go into
-``tests/data/manifest.json``."""
+``tests/data/manifest.json``.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """A bad cable: copies Ethernet frames between two interfaces and spoils the RTP that goes one way through it.
 
-    cable.py PATTERN SEED REPORT NEAR FAR
- From NEAR to FAR each RTP packet gets a delay (jitter), and some are dropped, sent twice, or held back
+    cable.py SEED REPORT NEAR FAR
+
+From NEAR to FAR each RTP packet gets a delay (jitter), and some are dropped, sent twice, or held back
 behind later ones, by a generator with a SEED. Everything else passes untouched. What was done is written to
-REPORT (JSON) as it happens: sequence numbers dropped, duplicated and delayed. PATTERN is ``lossy`` or
-``clean``."""
+REPORT (JSON) as it happens: sequence numbers dropped, duplicated and delayed.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def rtp_sequence(frame: bytes) -> int | None:
     return int.from_bytes(frame[44:46], "big")
 
 
-def main(pattern: str, seed: str, report: str, near: str, far: str) -> None:
+def main(seed: str, report: str, near: str, far: str) -> None:
     chance = random.Random(seed)
     inside, outside = open_interface(near), open_interface(far)
     done: dict[str, list[int]] = {"dropped": [], "doubled": [], "late": []}
@@ -56,7 +57,7 @@ def main(pattern: str, seed: str, report: str, near: str, far: str) -> None:
             frame, address = sock.recvfrom(65536)
             if address[2] == PACKET_OUTGOING:
                 continue
-            sequence = rtp_sequence(frame) if sock is inside and pattern == "lossy" else None
+            sequence = rtp_sequence(frame) if sock is inside else None
             if sequence is None:
                 (outside if sock is inside else inside).send(frame)
                 continue

@@ -1,7 +1,9 @@
 """Recorded audio held against known speech: where each block of it was said, and how true it is.
- A block of 100 ms is looked for in the speech by normalised cross-correlation; its signal-to-noise ratio is
+
+A block of 100 ms is looked for in the speech by normalised cross-correlation; its signal-to-noise ratio is
 that of the sample-exact difference. A/µ-law costs the round trip 37-38 dB; a law mix-up gives under 10 dB
-and a slip of one sample under 15 dB, so a block that reaches ``TRUE_DB`` is the speech, at that sample."""
+and a slip of one sample under 15 dB, so a block that reaches ``TRUE_DB`` is the speech, at that sample.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,6 @@ class Aligned:
     @property
     def true(self) -> npt.NDArray[np.bool_]:
         return self.snr_db >= TRUE_DB
-
-    def true_share(self) -> float:
-        """The share of blocks that are the speech."""
-        return float(self.true.mean()) if len(self.start) else 0.0
 
     def median_db(self) -> float:
         """The SNR of the middle block: one that a loss or a jump falls into does not spoil it."""

@@ -1,9 +1,11 @@
 """A small telephone network on one machine: hosts in network namespaces, a switch, and a mirror session.
- Every host is a namespace with one interface ``eth0``, wired by a veth pair to a bridge in the *switch*
+
+Every host is a namespace with one interface ``eth0``, wired by a veth pair to a bridge in the *switch*
 namespace. ``Lab.mirror`` copies what enters and leaves a host's switch port to the tap, as a SPAN session
 does (``tc`` with ``u32`` and ``mirred``), and the far end of the tap is ``TAP`` in the *recorder*
 namespace. Nothing of it touches the machine's own network, and leaving the ``with`` block ends every
-process and deletes every namespace that it made."""
+process and deletes every namespace that it made.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """A baresip telephone in a namespace: known speech instead of a microphone, a WAV dump instead of a
-loudspeaker."""
+loudspeaker.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """The recordings, one function each: who is on the network, who calls whom, what is then known of the call.
- A function gets a directory for its files and the capture's path, and returns the known facts of its calls
+
+A function gets a directory for its files and the capture's path, and returns the known facts of its calls
 in the order of their first message: who is who, the state, the verdict, the speech of each side, holds,
-digits."""
+digits.
+"""
 
 from __future__ import annotations
 
@@ -209,7 +211,7 @@ def ipv6(directory: Path, path: Path) -> list[Facts]:
 def impaired(directory: Path, path: Path) -> list[Facts]:
     with Lab(directory) as lab:
         reports = {name: directory / f"{name}.json" for name in ("caller", "callee")}
-        cable = [sys.executable, Path(__file__).with_name("cable.py"), "lossy"]
+        cable = [sys.executable, Path(__file__).with_name("cable.py")]
         alice = lab.host("alice", ALICE, through=[*cable, "alice", reports["caller"]])
         bob = lab.host("bob", BOB, through=[*cable, "bob", reports["callee"]])
         lab.mirror(bob)

@@ -1,7 +1,9 @@
 """Known speech: how it is made, and how recorded audio is held against it.
- Each speaker has a file of ``tests/data/speech`` (8 kHz, mono, 16 bit), made once with espeak-ng and kept,
+
+Each speaker has a file of ``tests/data/speech`` (8 kHz, mono, 16 bit), made once with espeak-ng and kept,
 because two versions of espeak-ng do not say the same thing. The voices and sentences differ, so that
-channels cannot be confused."""
+channels cannot be confused.
+"""
 
 from __future__ import annotations
 

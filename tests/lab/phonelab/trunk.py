@@ -1,9 +1,11 @@
 """A trunk port: sends every frame of one interface out of another with VLAN tags put in.
 
     trunk.py TAGS FROM TO
- TAGS is a list like ``0x8100:120`` or ``0x88a8:7,0x8100:120`` (EtherType:VLAN, outermost first). It stands
+
+TAGS is a list like ``0x8100:120`` or ``0x88a8:7,0x8100:120`` (EtherType:VLAN, outermost first). It stands
 in for a kernel without 802.1Q support: the frames that reach the recorder are tagged on the wire, as a
-trunk's are."""
+trunk's are.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Ground truth of a capture, from TShark: what SIP and RTP it holds, independently of the program under
-test."""
+test.
+"""
 
 from __future__ import annotations
 
