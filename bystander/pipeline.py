@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,17 @@ from bystander.sniffer.oddframes import transport
 from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.rtp import looks_like_rtcp, looks_like_rtp
+from bystander.sniffer.sameaudio import prints
 from bystander.sniffer.signalling import may_be_sip
 from bystander.sniffer.sip import Arrival, parse_message
 from bystander.sniffer.streams import Stream, StreamTable
 from bystander.sniffer.tcp import SipOverTcp
 from bystander.storage.spool import Spool
 
-_TICK_NS = 1_000_000_000
+_TICK_NS = 250_000_000
+_FLUSH_NS = 1_000_000_000
+#: A stream of an ended call is over when it has been quiet for this long: its address may be another's next.
+_QUIET_NS = 300_000_000
 #: Unclaimed streams are listed up to this many; beyond, they are only counted.
 MAX_UNCLAIMED_LISTED = 10_000
 
@@ -105,7 +110,7 @@ class Pipeline:
         self._arrived = arrived
         self._parser = FrameParser()
         self._fragments = Reassembler()
-        self._tcp = SipOverTcp()
+        self._tcp = SipOverTcp(on_connection=self._parser.watch_tcp)
         self.calls = CallTable(settings.calls)
         self.streams = StreamTable(
             self, capacity=settings.max_streams, expected=self.calls.expects, first_id=first_stream_id
@@ -114,19 +119,27 @@ class Pipeline:
         self._by_id: dict[int, Stream] = {}
         self._unclaimed: list[dict[str, Any]] = []
         self.now_ns = 0
-        self._next_tick_ns = 0
+        self._next_tick_ns = self._next_flush_ns = 0
+        self._lossy: set[int] = set()
+        self._interrupted = False
         self.bad: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
 
     # What the stream table hands on goes to the spool.
 
     def audio(self, stream: Stream, position: int, law: int, samples: NDArray[np.uint8]) -> None:
-        """Take a run of G.711 from the stream table."""
-        self._spool.audio(stream.id, position, law, samples)
+        """Take a run of G.711 from the stream table. A full disk costs this run; capture goes on."""
+        try:
+            self._spool.audio(stream.id, position, law, samples)
+        except OSError as error:
+            self._lose(stream, error)
 
     def packets(self, stream: Stream, run: PacketRun) -> None:
         """Take kept packets from the stream table."""
-        self._spool.packets(stream.id, run)
+        try:
+            self._spool.packets(stream.id, run)
+        except OSError as error:
+            self._lose(stream, error)
 
     # The way of the data.
 
@@ -143,7 +156,6 @@ class Pipeline:
             self._feed_fragments(parsed)
         for segment in parsed.segments:
             for time_ns, src, dst, raw in self._tcp.feed(segment):
-                self._parser.watch_tcp(src, dst)
                 self._feed_sip(time_ns, src, dst, "tcp", raw)
         if parsed.bad:
             self.bad.update(parsed.bad)
@@ -161,13 +173,26 @@ class Pipeline:
             self._hand_out(call)
         for stream in self.calls.unclaimed_expired(self.now_ns):
             self._drop(stream)
-        if self.settings.durable:
+        for ended in self.calls.streams_of_ended_calls():
+            stream = self._by_id.get(ended.id)
+            if stream is not None and stream.alive and self.now_ns - stream.last_ns > _QUIET_NS:
+                self._end(stream)
+        if self.settings.durable and self.now_ns >= self._next_flush_ns:
+            self._next_flush_ns = self.now_ns + _FLUSH_NS
             self.streams.flush_old()
 
-    def close(self) -> None:
-        """End of the capture: everything still open is handed out."""
+    def close(self, *, interrupted: bool = False) -> None:
+        """End of the capture: everything still open is handed out.
+
+        ``interrupted``: the wire goes on without us, so calls in progress are recorded only in part.
+        """
+        self._interrupted = interrupted
+        for time_ns, src, dst, raw in self._tcp.flush():
+            self._feed_sip(time_ns, src, dst, "tcp", raw)
         self.streams.promote_expected()
         self._introduce()
+        for stream in list(self.streams):
+            self._end(stream)
         for call in self.calls.close(self.now_ns):
             self._hand_out(call)
         for stream in [*self.streams, *self._recovered.values()]:
@@ -182,6 +207,20 @@ class Pipeline:
     def unclaimed(self) -> list[dict[str, Any]]:
         """Stream objects of the streams that no call claimed and that are over."""
         return self._unclaimed
+
+    def _lose(self, stream: Stream, error: OSError) -> None:
+        if not self.settings.durable:
+            raise error
+        self.counters["spool-errors"] += 1
+        self._lossy.add(stream.id)
+
+    def _end(self, stream: Stream) -> None:
+        """A stream is over: what is left of it stays in memory until its call is written."""
+        if stream.alive:
+            self._spool.finish(stream.id)
+            tail = self.streams.end(stream)
+            if self.calls.is_claimed(stream):
+                self.calls.stream_heard(stream, prints(tail))
 
     def _feed_datagrams(self, datagrams: Datagrams) -> None:
         rtp = looks_like_rtp(datagrams)
@@ -202,8 +241,8 @@ class Pipeline:
         """Tell the calls of streams that are new."""
         for stream in self.streams.started:
             self._by_id[stream.id] = stream
-            facts = {"src": stream.src, "dst": stream.dst, "ssrc": stream.ssrc, "first_ns": stream.first_ns}
-            self._spool.describe(stream.id, facts)
+            if self.settings.durable:
+                self._spool.describe(stream.id, partial(facts_of, stream))
             self.calls.stream_started(stream)
         self.streams.started.clear()
 
@@ -235,14 +274,15 @@ class Pipeline:
 
     def _hand_out(self, call: Call) -> None:
         streams, media = [], []
-        loss = _joined_midway(call)
+        loss = _joined_midway(call) or (self._interrupted and call.ended_by == "capture-end")
         for claimed in call.streams:
             taken = self._take(claimed.stream)
             if taken is None:
                 continue
             stream, file, memory = taken
             figures = stream.figures
-            loss = loss or isinstance(stream, RecoveredStream)
+            loss = loss or isinstance(stream, RecoveredStream) or stream.id in self._lossy
+            self._lossy.discard(stream.id)
             media.append(
                 StreamMedia(
                     by=claimed.by,
@@ -289,8 +329,7 @@ class Pipeline:
         stream = self._by_id.pop(like.id, None)
         if stream is None:
             return None
-        self._spool.finish(stream.id)
-        self.streams.end(stream)
+        self._end(stream)
         self.calls.stream_ended(stream)
         file, memory = self._spool.take(stream.id)
         return stream, file, memory
@@ -321,3 +360,16 @@ def _joined_midway(call: Call) -> bool:
     return not any(
         arrival.message.method == "INVITE" and not arrival.message.to_tag for arrival in call.messages
     )
+
+
+def facts_of(stream: Stream) -> dict[str, Any]:
+    """Describe a stream as the spool keeps it for a process that comes after us."""
+    return {
+        "id": stream.id,
+        "src": stream.src,
+        "dst": stream.dst,
+        "ssrc": stream.ssrc,
+        "first_ns": stream.first_ns,
+        "payload_types": stream.payload_types,
+        "figures": asdict(stream.figures),
+    }

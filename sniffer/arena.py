@@ -25,6 +25,8 @@ ROW: Final = 65536
 _KEEP = 4096
 #: How long a row gathers before it is handed on for safety, in samples (four seconds).
 FLUSH_SAMPLES: Final = 32000
+#: What is kept of an ended stream to compare it with others, two seconds.
+TAIL: Final = 16000
 #: The timeline begins a little before the first packet, in case the one before it was overtaken.
 _LEAD = 1600
 #: Packets of a batch are copied by groups of equal size; beyond so many sizes, one by one.
@@ -104,6 +106,11 @@ class Arena:
         """Hand on what a row holds and has not handed on yet."""
         self._hand_on(stream, int(self._high[stream]))
 
+    def tail(self, stream: int) -> bytes:
+        """Return the last audio of a row, up to ``TAIL`` bytes, whether or not it has been handed on."""
+        start, high = int(self._start[stream]), int(self._high[stream])
+        return self._rows[stream, max(0, high - start - TAIL) : max(0, high - start)].tobytes()
+
     def flush_old(self, streams: NDArray[np.int64]) -> None:
         """Hand on rows that have gathered for more than ``FLUSH_SAMPLES``, all but the last half second."""
         full = streams[self._high[streams] - self._flushed[streams] > FLUSH_SAMPLES]
@@ -180,21 +187,28 @@ class Arena:
         if law != self._law[stream]:
             self._hand_on(stream, int(self._high[stream]))
             self._clear(stream, int(self._high[stream]), law, int(position[0]))
+        if position[-1] < self._start[stream] - ROW:
+            # What came last was nonsense, far in the future: the timeline is back where it was.
+            self._hand_on(stream, int(self._high[stream]))
+            self._clear(stream, int(position.min()), law, int(position.min()))
         end = position + size
         while len(position):
-            late = position < self._flushed[stream]
-            if late.any():
-                for i in np.flatnonzero(late).tolist():
+            behind = np.clip(self._flushed[stream] - position, 0, size)
+            if behind.any():
+                for i in np.flatnonzero(behind).tolist():
                     self.stragglers += 1
-                    self._flush(stream, int(position[i]), law, data[offset[i] : offset[i] + size[i]])
+                    self._flush(stream, int(position[i]), law, data[offset[i] : offset[i] + behind[i]])
+                # The row goes on where it was handed on to, so the rest of a straggler belongs there.
+                position, offset, size = position + behind, offset + behind, size - behind
             start = int(self._start[stream])
-            fits = ~late & (end <= start + ROW)
+            ahead = size > 0
+            fits = ahead & (end <= start + ROW)
             at = np.flatnonzero(fits)
             if len(at):
                 self._copy(data, stream * ROW + (position[at] - start), offset[at], size[at])
                 self._high[stream] = max(int(self._high[stream]), int(end[at].max()))
                 self._low[stream] = min(int(self._low[stream]), int(position[at].min()))
-            rest = np.flatnonzero(~late & ~fits)
+            rest = np.flatnonzero(ahead & ~fits)
             if not len(rest):
                 return
             position, offset, size, end = position[rest], offset[rest], size[rest], end[rest]

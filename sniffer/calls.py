@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from bystander.sniffer.address import Endpoint
@@ -41,13 +41,12 @@ _METHODS: Final = frozenset(
 class CallTable:
     """All calls in progress, and all streams that no call has claimed yet.
 
-    ``same_media``, when set, tells whether two streams carry the same audio. ``counters`` counts what was
+    ``counters`` counts what was
     dropped and why, ``requests`` and ``responses`` SIP by method and status, ``states`` the calls handed out.
     """
 
     def __init__(self, settings: CallSettings | None = None) -> None:
         self.settings = settings or CallSettings()
-        self.same_media: Callable[[StreamLike, StreamLike], bool] | None = None
         self.counters: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         self.responses: Counter[int] = Counter()
@@ -100,6 +99,10 @@ class CallTable:
         else:
             self.requests[message.method if message.method in _METHODS else "other"] += 1
         call_id, time_ns = message.call_id, arrival.time_ns
+        if not call_id:
+            # Without one nothing tells this message from any other such message.
+            self.counters["sip-without-call-id"] += 1
+            return
         leg = self._legs.get(call_id)
         late = leg is not None and leg.due_ns is not None and time_ns > leg.due_ns
         if leg is not None and late and begins_anew(message, leg.newest_cseq):
@@ -115,7 +118,6 @@ class CallTable:
             if len(self._legs) >= self.settings.max_calls:
                 self._evict(time_ns)
             leg = Leg(arrival, self._claims, self._ns(self.settings.early_s))
-            self._linker.add(leg)
         else:
             del self._legs[call_id]  # kept in order of last activity
         self._legs[call_id] = leg
@@ -193,11 +195,31 @@ class CallTable:
         self._unclaimed[stream.id] = stream
         self._assign(stream)
 
+    def is_claimed(self, stream: StreamLike) -> bool:
+        """Return whether a call has claimed a stream."""
+        return stream.id in self._owners
+
+    def stream_heard(self, stream: StreamLike, prints: frozenset[int]) -> None:
+        """Take the prints of a claimed stream that is over: legs with the same audio are one call."""
+        leg = self._owners.get(stream.id)
+        claimed = leg.streams.get(stream.id) if leg is not None else None
+        if leg is not None and claimed is not None and claimed.kind == "audio":
+            self._linker.note(leg, claimed, prints)
+
     def stream_ended(self, stream: StreamLike) -> None:
         """A stream will get no more packets. Its call keeps it; unclaimed, it still waits for a claim."""
         self.counters["streams-ended"] += 1
         if stream.id in self._unclaimed:
             self._assign(stream)
+
+    def streams_of_ended_calls(self) -> list[StreamLike]:
+        """Return the streams of calls that are over and linger: what comes on them now is another call's."""
+        return [
+            claimed.stream
+            for leg in self._legs.values()
+            if leg.session.finished
+            for claimed in leg.streams.values()
+        ]
 
     def unclaimed_expired(self, now_ns: int) -> list[StreamLike]:
         """Return, once, the streams that no call has claimed in time; the table forgets them."""
@@ -341,7 +363,7 @@ class CallTable:
         """Hand out a leg with all that is linked to it, or wait for those; ``now_ns`` None: do not wait."""
         if leg.session.state is State.CHALLENGED:
             self._stop(leg, Event.SETUP_TIMEOUT, leg.last_ns, "")
-        group = self._linker.group(leg, self.same_media)
+        group = self._linker.group(leg)
         if now_ns is None:
             waiting = [member for member in group if not member.session.finished]
         else:

@@ -18,6 +18,7 @@ its values through the run, are weighted sums of the differences, so no loop ove
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,8 @@ _MAX_CORRECTION = 4
 _SETTLING = 2
 _GAIN = 15 / 16
 _FAR = np.iinfo(np.int64).max
+#: No clock is set back by so much in the middle of a call (a minute).
+_NONSENSE = 60 * CLOCK_HZ
 
 
 class Clocks:
@@ -50,6 +53,10 @@ class Clocks:
         self._last_ts = np.zeros(capacity, np.int64)  # extended
         self._last_ns = np.zeros(capacity, np.int64)
         self._last_size = np.zeros(capacity, np.int64)
+        # Of the packet with the highest sequence number: that, the position of its end, and its size.
+        self._top = np.zeros(capacity, np.int64)
+        self._end = np.zeros(capacity, np.int64)
+        self._length = np.zeros(capacity, np.int64)
         self._offset = np.zeros(capacity, np.int64)
         self._least_delay = np.full(capacity, _FAR, np.int64)
         self._windows = np.zeros(capacity, np.int64)
@@ -95,7 +102,8 @@ class Clocks:
         who = stream[heads]
         fresh = ~self._started[who]
         if fresh.any():
-            self._begin(who[fresh], ts[heads[fresh]], time_ns[heads[fresh]])
+            at = heads[fresh]
+            self._begin(who[fresh], extended[at], ts[at], time_ns[at])
         lengths = np.diff(heads, append=len(stream))
         tails = heads + lengths - 1
 
@@ -106,8 +114,7 @@ class Clocks:
         elapsed = np.empty(len(ts), np.int64)
         elapsed[1:] = time_ns[1:] - time_ns[:-1]
         elapsed[heads] = time_ns[heads] - self._last_ns[who]
-        elapsed //= _NS_PER_SAMPLE
-        difference = np.abs(elapsed - advance)
+        spread = np.abs(elapsed * (1 / _NS_PER_SAMPLE) - advance)
 
         long_ts = running_sum(advance, heads, self._last_ts[who])
         position = long_ts + np.repeat(self._offset[who], lengths)
@@ -117,22 +124,35 @@ class Clocks:
         before = np.empty(len(ts), np.int64)
         before[1:] = size[:-1]
         before[heads] = self._last_size[who]
-        wrong = (difference > _JUMP) | ((advance >= 0) & (advance < before))
+        jumped = spread > _JUMP
+        short = (advance >= 0) & (advance < before)
+        wrong = jumped | short
         if wrong.any() or self._by_size[who].any():
             careful = np.logical_or.reduceat(wrong, heads) | self._by_size[who]
             for i in np.flatnonzero(careful).tolist():
                 part = slice(int(heads[i]), int(tails[i]) + 1)
                 position[part] = self._place_carefully(
-                    int(who[i]), extended[part], advance[part], elapsed[part], time_ns[part], size[part]
+                    int(who[i]),
+                    zip(
+                        extended[part].tolist(),
+                        advance[part].tolist(),
+                        (elapsed[part] // _NS_PER_SAMPLE).tolist(),
+                        time_ns[part].tolist(),
+                        size[part].tolist(),
+                        jumped[part].tolist(),
+                        short[part].tolist(),
+                        strict=True,
+                    ),
                 )
-            difference[difference > _JUMP] = 0
+            spread[jumped] = 0
 
         self._last_ts[who] = long_ts[tails]
         self._last_ns[who] = time_ns[tails]
         self._last_size[who] = size[tails]
+        self._note_newest(who, heads, tails, extended, position, size)
         delay = (time_ns - np.repeat(self.epoch_ns[who], lengths)) // _NS_PER_SAMPLE - position
         self._least_delay[who] = np.minimum(self._least_delay[who], np.minimum.reduceat(delay, heads))
-        self._add_jitter(who, heads, lengths, difference, fresh)
+        self._add_jitter(who, heads, lengths, spread, fresh)
         return position
 
     def end_window(self, streams: NDArray[np.int64]) -> None:
@@ -147,64 +167,89 @@ class Clocks:
         if len(wandered):
             by = np.clip(least[~first & (np.abs(least) > _DRIFT)], -_MAX_CORRECTION, _MAX_CORRECTION)
             self._offset[wandered] += by
+            self._end[wandered] += by
 
-    def _begin(self, who: NDArray[np.int64], ts: NDArray[np.int64], time_ns: NDArray[np.int64]) -> None:
+    def anchor_ns(self, stream: int) -> int:
+        """Return the capture time of position 0, ns, settled by what has come so far."""
+        epoch, least = int(self.epoch_ns[stream]), int(self._least_delay[stream])
+        settled = self._windows[stream] >= _SETTLING or least == _FAR
+        return epoch if settled else epoch + least * _NS_PER_SAMPLE
+
+    def _begin(
+        self,
+        who: NDArray[np.int64],
+        extended: NDArray[np.int64],
+        ts: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
+    ) -> None:
         self._started[who] = True
+        self._top[who] = extended - 1
+        self._end[who] = 0
+        self._length[who] = 0
         self.epoch_ns[who] = time_ns
         self._last_ns[who] = time_ns
         self._last_ts[who] = ts
         self._last_size[who] = 0
         self._offset[who] = -ts
 
-    def _place_carefully(
+    def _note_newest(
         self,
-        who: int,
+        who: NDArray[np.int64],
+        heads: NDArray[np.int64],
+        tails: NDArray[np.int64],
         extended: NDArray[np.int64],
-        advance: NDArray[np.int64],
-        elapsed: NDArray[np.int64],
-        time_ns: NDArray[np.int64],
+        position: NDArray[np.int64],
         size: NDArray[np.int64],
-    ) -> NDArray[np.int64]:
-        """Place one stream's packets one by one, where timestamps cannot be taken at their word."""
-        positions = np.empty(len(size), np.int64)
-        offset = int(self._offset[who])
-        timestamp = int(self._last_ts[who])
-        number = int(extended[0]) - 1
-        length = int(self._last_size[who])
-        end = timestamp + offset + length
+    ) -> None:
+        """Remember where each stream's packet with the highest sequence number ends."""
+        top = np.maximum.reduceat(extended, heads)
+        newest = tails
+        overtaken = extended[tails] != top
+        if overtaken.any():
+            newest = tails.copy()
+            for i in np.flatnonzero(overtaken).tolist():
+                newest[i] = heads[i] + np.argmax(extended[heads[i] : tails[i] + 1])
+        ahead = top > self._top[who]
+        if not ahead.all():
+            who, top, newest = who[ahead], top[ahead], newest[ahead]
+        self._top[who] = top
+        self._end[who] = position[newest] + size[newest]
+        self._length[who] = size[newest]
+
+    def _place_carefully(
+        self, who: int, packets: Iterable[tuple[int, int, int, int, int, bool, bool]]
+    ) -> list[int]:
+        """Place one stream's packets one by one, where timestamps cannot be taken at their word.
+
+        A packet is (extended sequence number, advance of its timestamp, samples waited for it, capture time,
+        size, whether timestamp and time disagree, whether the timestamp advanced too little).
+        """
+        positions = []
+        offset, timestamp = int(self._offset[who]), int(self._last_ts[who])
+        number, end, length = int(self._top[who]), int(self._end[who]), int(self._length[who])
         epoch = int(self.epoch_ns[who])
         by_size = bool(self._by_size[who])
-        for i, (seq, add, waited, time, samples) in enumerate(
-            zip(
-                extended.tolist(),
-                advance.tolist(),
-                elapsed.tolist(),
-                time_ns.tolist(),
-                size.tolist(),
-                strict=True,
-            )
-        ):
+        for seq, add, waited, time, samples, jumped, short in packets:
             timestamp += add
             position = timestamp + offset
             step = seq - number
-            in_order = step > 0
-            if in_order:
+            if step > 0:
                 if not by_size and step == 1 and 0 < add * 4 < length and waited * 2 > length:
                     by_size = True
                 if by_size:
-                    late = waited - length * step
-                    position = (
-                        end + length * (step - 1) if late < _SETTLED else (time - epoch) // _NS_PER_SAMPLE
-                    )
-                elif abs(waited - add) > _JUMP:
-                    position = (time - epoch) // _NS_PER_SAMPLE
+                    position = end + length * (step - 1)
+                    if waited - length * step >= _SETTLED:
+                        position = _by_time((time - epoch) // _NS_PER_SAMPLE, end)
+                elif jumped:
+                    position = _by_time((time - epoch) // _NS_PER_SAMPLE, end)
                     self.jumps += 1
-                if position < end and step == 1:
-                    position = end
+                elif short and position < end:
+                    position = end + length * (step - 1)
                 offset = position - timestamp
-                end, length = position + samples, samples
-            number = max(number, seq)
-            positions[i] = position
+                number, end, length = seq, position + samples, samples
+            elif by_size or jumped:
+                position = end - length * (1 - step)
+            positions.append(position)
         self._offset[who] = offset
         self._by_size[who] = by_size
         return positions
@@ -214,14 +259,13 @@ class Clocks:
         who: NDArray[np.int64],
         heads: NDArray[np.int64],
         lengths: NDArray[np.int64],
-        difference: NDArray[np.int64],
+        spread: NDArray[np.float64],
         fresh: NDArray[np.bool_],
     ) -> None:
-        """Advance each stream's jitter, J += (|D| - J)/16, over its packets, and the sum of J, in closed form."""
+        """Advance each stream's jitter, J += (|D| - J)/16, over its packets, and the sum of J."""
         tails = heads + lengths
-        age = np.repeat(tails, lengths) - np.arange(1, len(difference) + 1)
+        age = np.repeat(tails, lengths) - np.arange(1, len(spread) + 1)
         decay = _GAIN ** np.minimum(age, 400)
-        spread = difference.astype(np.float64)
         last = np.add.reduceat(spread * decay, heads) / 16
         total = np.add.reduceat(spread * (1 - decay * _GAIN), heads)
         kept = _GAIN ** lengths.astype(np.float64)
@@ -229,3 +273,12 @@ class Clocks:
         self._jitter_sum[who] += before * (1 - kept) * _GAIN / (1 - _GAIN) + total
         self._jitter[who] = before * kept + last
         self._jitter_count[who] += lengths - fresh
+
+
+def _by_time(position: int, end: int) -> int:
+    """Return the place that capture time gives a packet, but not on top of what came before it.
+
+    Time that runs backwards puts a packet behind the one before; only where that one lies so far ahead that
+    its own time must have been nonsense does the timeline go back.
+    """
+    return position if position >= end or 0 <= position < end - _NONSENSE else end

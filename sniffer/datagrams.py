@@ -117,8 +117,8 @@ def gather(data: NDArray[np.uint8], at: NDArray[np.int64], width: int) -> NDArra
 class Datagrams:
     """UDP payloads of one block, as arrays of one length n.
 
-    ``rows``     structured[n], with ``sport``, ``dport``, ``head`` (first four payload bytes) and, if the payload
-                 has 12 bytes, the RTP header's ``first``, ``marker_pt``, ``seq``, ``ts``, ``ssrc``
+    ``rows``     structured[n], with ``sport``, ``dport``, ``head`` (first four payload bytes) and, where
+                 the payload has 12 bytes, of RTP ``first``, ``marker_pt``, ``seq``, ``ts``, ``ssrc``
     ``flow``     uint64[n], one number per source, destination and ports
     ``offset``   int64[n], where the payload starts in ``data``
     ``size``     int64[n], its captured bytes

@@ -1,48 +1,78 @@
 """Legs of one call with Call-IDs of their own: what a back-to-back user agent makes of a call (C7).
 
 Two legs are one call when they carry the same media: both session descriptions name both ends of one stream
-(direct media), or two streams carry the same audio (relayed media; the owner of the table says how to tell).
-Candidates are few: they began within seconds of each other, overlap, and were not signalled over the same
-hop in the same direction, because those are neighbours on a trunk, or phones that use one port for all calls.
+(direct media), or when what either party says on one leg is heard on the other too (relayed media). One side
+alone is not enough: all calls on hold hear the same music; nor is audio alone: an agent leaves the number of
+at least one party as it was. The legs must also have begun within seconds of each other, overlap, and not
+have been signalled over the same hop in the same direction, because those are
+neighbours on a trunk, or phones that use one port for all calls.
 
 The first leg leads: its parties, state and times are the call's, because the first leg is the one the caller
 dialled. Where the agent calls both sides itself, the roles of the second leg may be swapped; the media tells.
 
-When a leg is about to be handed out its candidates are compared, so the price is paid once per call and not
-per message, and all media is there to be compared.
+Audio is compared by its prints (see `sameaudio.py`), noted for each stream when it falls silent at the end of
+its call: a dict finds the legs that share prints, whatever the number of calls.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
-from bystander.sniffer.claims import Match, StreamLike
-from bystander.sniffer.dialogs import other
+from bystander.sniffer.claims import Match
+from bystander.sniffer.dialogs import Party, other
 from bystander.sniffer.leg import ClaimedStream, Leg
 
-#: Candidates compared by their audio, nearest in time first.
-MAX_COMPARED: Final = 8
+#: Prints that two streams must have in common to be the same audio.
+MIN_COMMON: Final = 4
+#: Streams that may share one print; more is a tone or a melody, which proves nothing.
+MAX_SHARING: Final = 8
 
 
 class Linker:
-    """The legs in the table in order of their beginning, and which of them belong together."""
+    """Which legs in the table belong together, and the prints of their audio."""
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
-        self._by_start: list[tuple[int, int, Leg]] = []
+        self._noted: dict[int, list[tuple[Leg, ClaimedStream]]] = {}
+        self._prints: dict[Leg, list[frozenset[int]]] = {}
+        # For each pair of legs: who on the one was heard as whom on the other.
+        self._heard: dict[tuple[Leg, Leg], set[tuple[str, str]]] = {}
 
-    def add(self, leg: Leg) -> None:
-        """Take a new leg."""
-        insort(self._by_start, (leg.started_ns, id(leg), leg))
+    def note(self, leg: Leg, claimed: ClaimedStream, prints: frozenset[int]) -> None:
+        """Take the prints of a stream of a leg, and link the leg with those that carry the same audio."""
+        common: Counter[tuple[Leg, str]] = Counter()
+        for number in prints:
+            sharing = self._noted.setdefault(number, [])
+            if len(sharing) >= MAX_SHARING:
+                continue
+            for partner, theirs in sharing:
+                if partner is not leg:
+                    common[partner, theirs.by] += 1
+            sharing.append((leg, claimed))
+        self._prints.setdefault(leg, []).append(prints)
+        for (partner, by), count in common.items():
+            if count >= MIN_COMMON and self._plausible(leg, partner) and _parties_agree(leg, partner):
+                heard = self._heard.setdefault((leg, partner), set())
+                heard.add((claimed.by, by))
+                self._heard.setdefault((partner, leg), set()).add((by, claimed.by))
+                for swapped in (False, True):
+                    if {("caller", _as("caller", swapped)), ("callee", _as("callee", swapped))} <= heard:
+                        self._link(leg, partner, swapped)
 
     def remove(self, leg: Leg) -> None:
         """Forget a leg that was handed out."""
         self.part(leg)
-        where = bisect_left(self._by_start, (leg.started_ns, id(leg)))
-        if where < len(self._by_start) and self._by_start[where][2] is leg:
-            del self._by_start[where]
+        for prints in self._prints.pop(leg, []):
+            for number in prints:
+                left = [entry for entry in self._noted.get(number, []) if entry[0] is not leg]
+                if left:
+                    self._noted[number] = left
+                else:
+                    self._noted.pop(number, None)
+        for pair in [pair for pair in self._heard if leg in pair]:
+            del self._heard[pair]
 
     def part(self, leg: Leg) -> None:
         """Undo a leg's links."""
@@ -61,11 +91,8 @@ class Linker:
                 if isinstance(one, Leg) and isinstance(two, Leg) and self._plausible(one, two):
                     self._link(one, two, swapped=best.by != match.by)
 
-    def group(self, leg: Leg, same_media: Callable[[StreamLike, StreamLike], bool] | None) -> list[Leg]:
+    def group(self, leg: Leg) -> list[Leg]:
         """Return all legs of the call that a leg belongs to, itself included, the first one first."""
-        if same_media is not None:
-            for candidate in self._candidates(leg):
-                self._compare(leg, candidate, same_media)
         found, todo = {leg}, [leg]
         while todo:
             for partner in todo.pop().links:
@@ -93,27 +120,6 @@ class Linker:
                     todo.append((partner, swapped != turns))
         return False
 
-    def _candidates(self, leg: Leg) -> list[Leg]:
-        if not leg.streams:
-            return []
-        start = leg.started_ns
-        found = []
-        where = bisect_left(self._by_start, (start - self._window_ns,))
-        while where < len(self._by_start) and self._by_start[where][0] <= start + self._window_ns:
-            candidate = self._by_start[where][2]
-            where += 1
-            if candidate.streams and candidate not in leg.links and self._plausible(leg, candidate):
-                found.append(candidate)
-        found.sort(key=lambda candidate: abs(_answered(candidate) - _answered(leg)))
-        return found[:MAX_COMPARED]
-
-    def _compare(self, leg: Leg, candidate: Leg, same: Callable[[StreamLike, StreamLike], bool]) -> None:
-        for mine in leg.streams.values():
-            for theirs in candidate.streams.values():
-                if mine.kind == theirs.kind == "audio" and same(mine.stream, theirs.stream):
-                    self._link(leg, candidate, swapped=mine.by != theirs.by)
-                    return
-
     def _plausible(self, one: Leg, two: Leg) -> bool:
         if one is two or abs(one.started_ns - two.started_ns) > self._window_ns:
             return False
@@ -132,6 +138,16 @@ def _hop(leg: Leg) -> tuple[object, object]:
     return ((src, src_port), (dst, dst_port)) if src == dst else (src, dst)
 
 
-def _answered(leg: Leg) -> int:
-    """Return when a leg was answered: legs of one call usually are within milliseconds."""
-    return leg.session.answered_ns or leg.started_ns
+def _parties_agree(one: Leg, two: Leg) -> bool:
+    """Tell whether two legs have a party in common, prefixes of exchange and country aside."""
+    names = [{_name(leg.caller), _name(leg.callee)} - {""} for leg in (one, two)]
+    return bool(names[0] & names[1])
+
+
+def _name(party: str) -> str:
+    digits = "".join(character for character in party if character.isdecimal())
+    return digits[-7:] if len(digits) >= len(party) - 1 and digits else party.casefold()
+
+
+def _as(party: Party, swapped: bool) -> Party:
+    return other(party) if swapped else party

@@ -8,6 +8,7 @@ here meanwhile, whole; there are never more than ``MAX_WAITING`` of them, and th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,22 @@ _WAIT_NS = 30_000_000_000
 #: Neither end of an RTP stream has a well-known port; DNS, NTP and SNMP have one.
 _LOWEST_PORT = 1024
 
-_Waiting = tuple[Endpoint, Endpoint, Datagrams, int, int]
+#: Packets of one flow in one block that are compared with each other.
+_MAX_COMPARED = 8
+#: Packets held of one flow, and the largest worth holding: no audio that telephones send is longer.
+_MAX_HELD = 4
+_MAX_BYTES = 4096
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Packets of a flow that do not agree with each other yet, and their sequence numbers."""
+
+    src: Endpoint
+    dst: Endpoint
+    packets: list[Datagrams]
+    numbers: list[int]
+    last_ns: int
 
 
 class Probation:
@@ -42,8 +58,8 @@ class Probation:
 
     def judge(
         self, datagrams: Datagrams, packets: RtpPackets, strange: NDArray[np.int64]
-    ) -> Iterator[tuple[int, Datagrams | None]]:
-        """Yield (first packet of a flow to let in, an earlier packet of it that waited here or None)."""
+    ) -> Iterator[tuple[int, list[Datagrams]]]:
+        """Yield (first packet of a flow to let in, earlier packets of it that waited here)."""
         rows = datagrams.rows[packets.which[strange]]
         strange = strange[(rows["sport"] >= _LOWEST_PORT) & (rows["dport"] >= _LOWEST_PORT)]
         keys, first, inverse, counts = np.unique(
@@ -59,38 +75,61 @@ class Probation:
             if found is not None:
                 yield found
 
-    def take_expected(self) -> list[tuple[Endpoint, Endpoint, Datagrams]]:
-        """Remove and return the waiting packets that SDP has announced by now."""
+    def take_expected(self) -> list[tuple[Endpoint, Endpoint, list[Datagrams]]]:
+        """Remove and return the waiting packets of flows that SDP has announced by now."""
         if self._expected is None:
             return []
-        found = [key for key, (src, dst, *_) in self._waiting.items() if self._expected(src, dst)]
-        return [self._waiting.pop(key)[:3] for key in found]
+        found = [key for key, held in self._waiting.items() if self._expected(held.src, held.dst)]
+        taken = [self._waiting.pop(key) for key in found]
+        return [(held.src, held.dst, held.packets) for held in taken]
 
     def _judge_one(
         self, key: int, datagrams: Datagrams, packets: RtpPackets, members: NDArray[np.int64]
-    ) -> tuple[int, Datagrams | None] | None:
+    ) -> tuple[int, list[Datagrams]] | None:
         first = int(members[0])
-        seq, time_ns = int(packets.seq[first]), int(packets.time_ns[first])
         waiting = self._waiting.get(key)
-        if waiting is not None:
-            *_, earlier, seq_then, then_ns = waiting
-            if time_ns - then_ns < _WAIT_NS and _agree(seq_then, seq):
-                del self._waiting[key]
-                return first, earlier
-        for other in members[1:8].tolist():
-            if _agree(seq, int(packets.seq[other])):
+        if waiting is not None and int(packets.time_ns[first]) - waiting.last_ns >= _WAIT_NS:
+            del self._waiting[key]
+            waiting = None
+        numbers = [] if waiting is None else waiting.numbers.copy()
+        earlier = [] if waiting is None else waiting.packets
+        for seq in packets.seq[members[:_MAX_COMPARED]].tolist():
+            if any(_agree(number, seq) for number in numbers):
                 self._waiting.pop(key, None)
-                return first, None
-        which = int(packets.which[first])
-        src, dst = datagrams.endpoints(which)
-        if self._expected is not None and self._expected(src, dst):
-            self._waiting.pop(key, None)
-            return first, None
-        if key not in self._waiting and len(self._waiting) >= MAX_WAITING:
-            self._waiting.pop(next(iter(self._waiting)))
-        packet = synthetic(src, dst, datagrams.payload(which), time_ns)
-        self._waiting[key] = (src, dst, packet, seq, time_ns)
+                return first, earlier
+            numbers.append(seq)
+        if waiting is None:
+            src, dst = datagrams.endpoints(int(packets.which[first]))
+            if self._expected is not None and self._expected(src, dst):
+                return first, earlier
+            waiting = _Waiting(src, dst, [], [], 0)
+        elif self._expected is not None and self._expected(waiting.src, waiting.dst):
+            del self._waiting[key]
+            return first, earlier
+        self._hold(key, waiting, datagrams, packets, members)
         return None
+
+    def _hold(
+        self,
+        key: int,
+        waiting: _Waiting,
+        datagrams: Datagrams,
+        packets: RtpPackets,
+        members: NDArray[np.int64],
+    ) -> None:
+        for member in members[-_MAX_HELD:].tolist():
+            which = int(packets.which[member])
+            if datagrams.size[which] > _MAX_BYTES:
+                continue
+            waiting.last_ns = int(packets.time_ns[member])
+            packet = synthetic(waiting.src, waiting.dst, datagrams.payload(which), waiting.last_ns)
+            waiting.packets.append(packet)
+            waiting.numbers.append(int(packets.seq[member]))
+        del waiting.packets[:-_MAX_HELD], waiting.numbers[:-_MAX_HELD]
+        if waiting.packets and key not in self._waiting:
+            if len(self._waiting) >= MAX_WAITING:
+                self._waiting.pop(next(iter(self._waiting)))
+            self._waiting[key] = waiting
 
 
 def _agree(a: int, b: int) -> bool:

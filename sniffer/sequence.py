@@ -17,8 +17,8 @@ _MAX_LATE = 500
 #: A step forward is loss only if the time since the packet before could have held so many packets.
 _MIN_PACKET_NS = 4_000_000
 _MIN_LOSS = 200
-#: Extended numbers start above this, so that a late packet from before the first one is not negative.
-_BASE = 1 << 20
+#: Extended numbers start above this, so that packets from before the first one are not negative.
+_BASE = 1 << 36
 
 
 def heads_of(stream: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -45,6 +45,8 @@ class Sequences:
 
     def __init__(self, capacity: int) -> None:
         self.last = np.zeros(capacity, np.int64)
+        #: As it stood in the packet: after a sender started over it is not the low half of ``last``.
+        self._last_seq = np.zeros(capacity, np.int64)
         self.top = np.zeros(capacity, np.int64)
         self.bottom = np.zeros(capacity, np.int64)
         self.received = np.zeros(capacity, np.int64)
@@ -58,6 +60,7 @@ class Sequences:
         first = _BASE + seq
         # As if the packet before it had come: the first difference is then one, like any other.
         self.last[stream] = first - 1
+        self._last_seq[stream] = seq - 1
         self.top[stream] = first - 1
         self.bottom[stream] = first
         self.received[stream] = self.duplicates[stream] = self.reordered[stream] = 0
@@ -75,19 +78,23 @@ class Sequences:
         seq: NDArray[np.int64],
         time_ns: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-        """Take packets sorted by stream; return (extended numbers int64[n], copies bool[n] or None if none)."""
+        """Take packets sorted by stream; return (extended numbers int64[n], copies bool[n] or None)."""
         who = stream[heads]
         tails = np.append(heads[1:], len(stream)) - 1
         step = np.empty(len(seq), np.int64)
         step[1:] = seq[1:] - seq[:-1]
-        step[heads] = seq[heads] - self.last[who]
+        step[heads] = seq[heads] - self._last_seq[who]
         step = ((step + 32768) & 0xFFFF) - 32768
         odd_steps = (step < 1) | (step > _MIN_LOSS)
         odd: NDArray[np.bool_] | None = None
-        if odd_steps.any():
-            step = self._without_restarts(step, odd_steps, heads, who, time_ns)
-            odd = np.logical_or.reduceat((step < 1), heads)
         extended = running_sum(step, heads, self.last[who])
+        if odd_steps.any():
+            odd = np.logical_or.reduceat((step < 1), heads)
+            restarts = self._restarts(step, odd_steps, heads, who, time_ns)
+            for i in np.unique(np.searchsorted(heads, restarts, side="right") - 1).tolist():
+                part = slice(int(heads[i]), int(tails[i]) + 1)
+                extended[part] = self._count_one_by_one(int(who[i]), step[part], restarts - part.start)
+                odd[i] = True
         behind = self.last[who] != self.top[who]
         odd = behind if odd is None else odd | behind
         duplicate = None
@@ -97,6 +104,7 @@ class Sequences:
         slot = extended & (_WINDOW - 1)
         self._seen[stream, slot] = self._epoch(extended)
         self.last[who] = extended[tails]
+        self._last_seq[who] = seq[tails]
         self.last_ns[who] = time_ns[tails]
         self.received[who] += lengths
         if duplicate is None:
@@ -115,7 +123,7 @@ class Sequences:
     def _epoch(extended: NDArray[np.int64]) -> NDArray[np.uint8]:
         return ((extended >> 10) & 0x7F).astype(np.uint8) | np.uint8(0x80)
 
-    def _without_restarts(
+    def _restarts(
         self,
         step: NDArray[np.int64],
         odd: NDArray[np.bool_],
@@ -123,7 +131,7 @@ class Sequences:
         who: NDArray[np.int64],
         time_ns: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """Make the step of a sender that started over 1: it lost nothing, it only counts from elsewhere."""
+        """Return the packets, among those with ``odd`` steps, whose sender has started to count elsewhere."""
         at = np.flatnonzero(odd)
         before = time_ns[np.maximum(at - 1, 0)]
         is_head = np.isin(at, heads, assume_unique=True)
@@ -131,8 +139,20 @@ class Sequences:
             before[is_head] = self.last_ns[who[np.searchsorted(heads, at[is_head])]]
         elapsed = np.maximum(time_ns[at] - before, 0)
         restart = (step[at] < -_MAX_LATE) | (step[at] > _MIN_LOSS + elapsed // _MIN_PACKET_NS)
-        step[at[restart]] = 1
-        return step
+        return at[restart]
+
+    def _count_one_by_one(
+        self, stream: int, step: NDArray[np.int64], restarts: NDArray[np.int64]
+    ) -> list[int]:
+        """Extend the numbers of one stream whose sender started over: on behind the highest so far."""
+        anew = set(restarts.tolist())
+        number, top = int(self.last[stream]), int(self.top[stream])
+        numbers = []
+        for i, add in enumerate(step.tolist()):
+            number = top + 1 if i in anew else number + add
+            top = max(top, number)
+            numbers.append(number)
+        return numbers
 
     def _sort_out(
         self, odd: NDArray[np.bool_], stream: NDArray[np.int64], extended: NDArray[np.int64]

@@ -33,6 +33,8 @@ from bystander.sniffer.sequence import Sequences, heads_of
 
 #: More than this in one packet (half a second of G.711) is not telephone audio.
 MAX_G711_BYTES: Final = 4000
+#: Capture time that is this many windows behind was set back.
+_SET_BACK: Final = 60
 #: Kept packets are handed on in runs of about this many bytes.
 _KEPT_BYTES: Final = 65536
 
@@ -104,6 +106,11 @@ class Stream:
     def packets(self) -> int:
         """Distinct sequence numbers received."""
         return self.figures.packets
+
+    @property
+    def alive(self) -> bool:
+        """True until the table has forgotten the stream."""
+        return self._table is not None
 
     def freeze(self) -> None:
         """Keep the figures of now; the table is about to forget the stream."""
@@ -197,21 +204,26 @@ class StreamTable:
             reordered=int(sequences.reordered[number]),
             jitter_ms=self._clocks.jitter_ms(number),
             last_ns=int(sequences.last_ns[number]),
-            epoch_ns=int(self._clocks.epoch_ns[number]) if self._clocks.started(number) else None,
+            epoch_ns=self._clocks.anchor_ns(number) if self._clocks.started(number) else None,
         )
 
     def last_ns(self, number: int) -> int:
         """Return the capture time of the latest packet of the stream with this number, ns."""
         return int(self._sequences.last_ns[number])
 
-    def end(self, stream: Stream) -> None:
-        """Hand on the rest of a stream's media, keep its figures, forget it. Later packets make a new one."""
+    def end(self, stream: Stream) -> bytes:
+        """Hand on the rest of a stream's media, keep its figures, forget it; return its last audio as sent.
+
+        Later packets make a new stream.
+        """
         self.settle(stream)
+        tail = self._arena.tail(stream.number)
         stream.freeze()
         self._flows.remove(stream.key)
         self._streams[stream.number] = None
         self._free.append(stream.number)
         self._alive = None
+        return tail
 
     def settle(self, stream: Stream) -> None:
         """Hand on all media of a stream that has come so far."""
@@ -227,26 +239,26 @@ class StreamTable:
 
     def promote_expected(self) -> None:
         """Make streams of single packets on probation that SDP has announced by now."""
-        for src, dst, packet in self._probation.take_expected():
-            self._start(packet, src, dst)
+        for src, dst, waiting in self._probation.take_expected():
+            for datagram in waiting:
+                self._feed_waiting(datagram, src, dst)
 
     def _admit(self, datagrams: Datagrams, packets: RtpPackets, strange: NDArray[np.int64]) -> None:
         """Decide which unknown flows become streams, and start those."""
         for first, earlier in self._probation.judge(datagrams, packets, strange):
             which = int(packets.which[first])
             src, dst = datagrams.endpoints(which)
-            if earlier is None:
+            for datagram in earlier:
+                self._feed_waiting(datagram, src, dst)
+            if not earlier:
                 self._open(src, dst, int(datagrams.rows["ssrc"][which]), packets, first)
-            else:
-                self._start(earlier, src, dst)
         self.counters["probation-overflow"] = self._probation.overflow
 
-    def _start(self, datagram: Datagrams, src: Endpoint, dst: Endpoint) -> None:
-        """Start a stream from a first packet that waited on probation."""
+    def _feed_waiting(self, datagram: Datagrams, src: Endpoint, dst: Endpoint) -> None:
+        """Feed a packet that waited on probation; the first of a stream starts it."""
         packets, _ = read_rtp(datagram, np.zeros(1, np.int64))
-        if not len(packets) or int(packets.key[0]) in self._flows:
-            return
-        if self._open(src, dst, int(datagram.rows["ssrc"][0]), packets, 0):
+        known = int(packets.key[0]) in self._flows
+        if known or self._open(src, dst, int(datagram.rows["ssrc"][0]), packets, 0):
             self._feed(packets, self._flows.find(packets.key))
 
     def _open(self, src: Endpoint, dst: Endpoint, ssrc: int, packets: RtpPackets, first: int) -> bool:
@@ -289,7 +301,8 @@ class StreamTable:
             self._feed_window(packets.take(part), numbers[part])
 
     def _enter(self, window: int) -> None:
-        if window != self._window:
+        # A packet from before the window is out of order, unless the clock itself was set back.
+        if window > self._window or window < self._window - _SET_BACK:
             self._window = window
             self._clocks.end_window(self._all())
 
@@ -310,6 +323,7 @@ class StreamTable:
         plain = (packets.pt == PCMA) | (packets.pt == PCMU)
         sound = plain & (packets.size <= MAX_G711_BYTES) & (packets.size > 0)
         if not sound.all():
+            self.counters["g711-oversized"] += int(np.count_nonzero(plain & (packets.size > MAX_G711_BYTES)))
             other = np.flatnonzero(~plain)
             self._keep_packets(packets.take(other), stream[other], extended[other])
             at = np.flatnonzero(sound)

@@ -19,7 +19,7 @@ import os
 import resource
 import struct
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -57,18 +57,19 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self.folder = folder
-        self._described: dict[int, bytes] = {}
+        self._described: dict[int, Callable[[], dict[str, Any]]] = {}
         self._open: OrderedDict[int, int] = OrderedDict()
         self._max_open = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._in_memory: dict[int, Media] = {}
         self._slots: dict[int, Path] = {}
+        self._fresh: set[int] = set()
         self._empty: deque[Path] = deque()
         self._next_slot = 1 + max((_slot_number(path) for path in folder.glob("slot-*.spool")), default=0)
         self.bytes_written = 0
 
-    def describe(self, stream: int, facts: dict[str, Any]) -> None:
-        """Say what a stream is; this heads its file when, and only when, it gets one."""
-        self._described[stream] = json.dumps(facts, separators=(",", ":")).encode()
+    def describe(self, stream: int, facts: Callable[[], dict[str, Any]]) -> None:
+        """Say what a stream is: ``facts`` is asked before each chunk, so that a reader finds the latest."""
+        self._described[stream] = facts
 
     def audio(self, stream: int, position: int, law: int, samples: NDArray[np.uint8]) -> None:
         """Append a run of G.711 (uint8[n], copied)."""
@@ -96,6 +97,7 @@ class Spool:
         file = self._open.pop(stream, None)
         if file is not None:
             os.close(file)
+        self._fresh.discard(stream)
         return self._slots.pop(stream, None), self._in_memory.pop(stream, Media())
 
     def recycle(self, path: Path) -> None:
@@ -110,19 +112,22 @@ class Spool:
         os.close(self._folder)
 
     def _append(self, stream: int, kind: int, law: int, position: int, data: bytes | memoryview) -> None:
-        parts: list[bytes | memoryview] = [_HEADER.pack(kind, law, 0, len(data), position), data]
-        facts = self._described.pop(stream, None)
-        if facts is not None:
-            parts[:0] = [MAGIC, _HEADER.pack(_META, 0, 0, len(facts), 0), facts]
         file = self._file(stream)
+        parts: list[bytes | memoryview] = []
+        if stream in self._fresh:
+            parts.append(MAGIC)
+        facts = self._described.get(stream)
+        if facts is not None:
+            told = json.dumps(facts(), separators=(",", ":")).encode()
+            parts += [_HEADER.pack(_META, 0, 0, len(told), 0), told]
+        parts += [_HEADER.pack(kind, law, 0, len(data), position), data]
         size = sum(len(part) for part in parts)
         written = os.writev(file, parts)
         if written != size:
             # A disk that fills up writes in part: make it an error, with the part taken back.
             os.ftruncate(file, os.fstat(file).st_size - written)
-            if facts is not None:
-                self._described[stream] = facts
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._slots[stream]))
+        self._fresh.discard(stream)
         self.bytes_written += size
 
     def _file(self, stream: int) -> int:
@@ -141,6 +146,7 @@ class Spool:
                 path = self.folder / f"slot-{self._next_slot}.spool"
                 self._next_slot += 1
             self._slots[stream] = path
+            self._fresh.add(stream)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         file = os.open(path.name, flags, 0o600, dir_fd=self._folder)
         self._open[stream] = file
@@ -170,16 +176,17 @@ def read_media(path: Path, memory: Media | None = None) -> Media:
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """Return what a spool file says its stream is, or None if it does not say."""
+    """Return the latest that a spool file says its stream is, or None if it does not say."""
+    latest = None
     for kind, _, _, data in _chunks(path):
-        if kind != _META:
-            return None
-        try:
-            facts = json.loads(bytes(data))
-        except ValueError:
-            return None
-        return facts if isinstance(facts, dict) else None
-    return None
+        if kind == _META:
+            try:
+                facts = json.loads(bytes(data))
+            except ValueError:
+                continue
+            if isinstance(facts, dict):
+                latest = facts
+    return latest
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, int, int, memoryview]]:

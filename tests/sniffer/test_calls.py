@@ -136,7 +136,8 @@ def test_nothing_is_left_behind(kit: Any) -> None:
     assert not table._owners
     assert not table._claims._streams
     assert not table._due
-    assert not table._linker._by_start
+    assert not table._linker._noted
+    assert not table._linker._heard
 
 
 def test_what_is_announced_is_expected_until_the_call_is_over(kit: Any) -> None:

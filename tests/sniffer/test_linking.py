@@ -60,6 +60,11 @@ def test_c7_legs_with_direct_media_are_one_call(kit: Any) -> None:
     assert len(call.messages) == 6
 
 
+def prints_of(voice: int) -> frozenset[int]:
+    """What a stream with this voice looks like to the linker."""
+    return frozenset(range(voice * 100, voice * 100 + 20))
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_c7_legs_with_the_same_audio_are_one_call(kit: Any, swapped: bool) -> None:
     """The agent relays the media. Where it called both sides itself, the second leg's roles are swapped."""
@@ -73,8 +78,10 @@ def test_c7_legs_with_the_same_audio_are_one_call(kit: Any, swapped: bool) -> No
     ]
     voice = {A: 1, ("10.0.0.9", 4000): 2 if swapped else 1, B: 1 if swapped else 2, ("10.0.0.9", 5000): 2}
     table = CallTable()
-    table.same_media = lambda a, b: voice[a.src] == voice[b.src]
-    assert kit.run(table, [*legs, *relayed], 14.2) == []  # the second leg still lingers
+    assert kit.run(table, [*legs, *relayed], 12.5) == []
+    for stream in relayed:
+        table.stream_heard(stream, prints_of(voice[stream.src]))
+    assert table.advance(kit.at_ns(14.2)) == []  # the second leg still lingers
     call = kit.one(table.advance(kit.at_ns(15)))
     assert (call.call_id, call.linked_call_ids, call.ended_ns) == ("leg-1", ["leg-2"], kit.at_ns(12))
     speaker = {1: "caller", 2: "callee"}
@@ -84,23 +91,46 @@ def test_c7_legs_with_the_same_audio_are_one_call(kit: Any, swapped: bool) -> No
 def test_c7_a_leg_does_not_wait_for_ever(kit: Any) -> None:
     first, second = b2bua(kit)
     table = CallTable()
-    table.same_media = lambda a, b: True
     streams = [
         kit.stream(A, ("10.0.0.9", 5000), 2.1, 12),
+        kit.stream(("10.0.0.9", 5000), A, 2.1, 12),
         kit.stream(("10.0.0.9", 4000), B, 2.1, 90),
+        kit.stream(B, ("10.0.0.9", 4000), 2.1, 90),
     ]
-    assert kit.run(table, [*first.normal(), *second.normal(bye=None), *streams], 16) == []
+    assert kit.run(table, [*first.normal(), *second.normal(bye=None), *streams], 12.5) == []
+    for stream, voice in zip(streams, (1, 2, 1, 2), strict=True):
+        table.stream_heard(stream, prints_of(voice))
+    assert table.advance(kit.at_ns(16)) == []
     call = kit.one(table.advance(kit.at_ns(20)))
-    assert (call.call_id, call.linked_call_ids, len(call.streams)) == ("leg-1", [], 1)
+    assert (call.call_id, call.linked_call_ids, len(call.streams)) == ("leg-1", [], 2)
     table.feed(second.request(90, "BYE", 2, dialog=True))
     rest = kit.one(table.advance(kit.at_ns(95)))
-    assert (rest.call_id, len(rest.streams)) == ("leg-2", 1)
+    assert (rest.call_id, len(rest.streams)) == ("leg-2", 2)
 
 
 def test_c7_neighbours_are_not_legs(kit: Any) -> None:
     """A load generator gives every call the same ports; that does not make them one call."""
     one_, two = kit.Scene(call_id="n-1"), kit.Scene(call_id="n-2", from_tag="x", to_tag="y")
     table = CallTable()
-    table.same_media = lambda a, b: True
-    calls = kit.run(table, [*one_.normal(), *two.normal(), *one_.media()], 20)
+    streams = one_.media()
+    assert kit.run(table, [*one_.normal(), *two.normal(), *streams], 12.5) == []
+    for stream in streams:
+        table.stream_heard(stream, prints_of(1))
+    calls = table.advance(kit.at_ns(20))
     assert [call.linked_call_ids for call in calls] == [[], []]
+
+
+def test_c7_music_on_hold_does_not_join_strangers(kit: Any) -> None:
+    """Two calls hear the same music at the same time; what their callers say differs."""
+    first, second = b2bua(kit)
+    streams = [
+        kit.stream(A, ("10.0.0.9", 5000), 2.1, 12),
+        kit.stream(("10.0.0.9", 5000), A, 2.1, 12),
+        kit.stream(("10.0.0.9", 4000), B, 2.1, 12),
+        kit.stream(B, ("10.0.0.9", 4000), 2.1, 12),
+    ]
+    table = CallTable()
+    assert kit.run(table, [*first.normal(), *second.normal(), *streams], 12.5) == []
+    for stream, voice in zip(streams, (1, 2, 3, 2), strict=True):
+        table.stream_heard(stream, prints_of(voice))
+    assert [call.linked_call_ids for call in table.advance(kit.at_ns(30))] == [[], []]
