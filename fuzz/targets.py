@@ -167,9 +167,8 @@ class SpoolTarget:
         self._folder = tempfile.TemporaryDirectory(prefix="bystander-fuzz-")
         folder = Path(self._folder.name)
         spool = Spool(folder)
-        spool.describe(
-            1, {"src": ["10.0.0.1", 4000], "dst": ["10.0.0.2", 4002], "ssrc": 1, "first_ns": _START_NS}
-        )
+        facts = {"src": ["10.0.0.1", 4000], "dst": ["10.0.0.2", 4002], "ssrc": 1, "first_ns": _START_NS}
+        spool.describe(1, lambda: facts)
         samples = np.arange(4000, dtype=np.int64).astype(np.uint8)
         spool.audio(1, 0, 8, samples)
         spool.audio(1, 4000, 0, samples)
