@@ -14,7 +14,8 @@ from bystander import __version__
 from bystander.config import Config
 from bystander.errors import UserError
 from bystander.finish import Written
-from bystander.pipeline import FinishedCall, Pipeline, PipelineSettings
+from bystander.pipeline import Finished, Orphan, Pipeline, PipelineSettings
+from bystander.process import prepare_process
 from bystander.report import rfc3339
 from bystander.settings import call_settings, is_excluded
 from bystander.sniffer.calls import Call
@@ -39,6 +40,7 @@ def extract(
     Raises CaptureError for files that are no captures and UserError for a disk that does not take the
     recordings; calls finished before that are kept and listed.
     """
+    prepare_process()
     config = settings or Config()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -56,7 +58,8 @@ def extract(
                     root=out,
                     target=work.name,
                     excluded=lambda call: is_excluded(config, call),
-                    keep_unclaimed=False,
+                    keep_unclaimed=keep_unclaimed,
+                    orphan_target=lambda _, stream: Path(f"unclaimed_{stream}.wav"),
                 ),
                 spool,
                 writer.submit,
@@ -106,6 +109,7 @@ class _Extraction:
         self._out = out
         self._names: set[str] = set()
         self._calls: list[dict[str, Any]] = []
+        self._orphans: list[dict[str, Any]] = []
         self.unclaimed: list[dict[str, Any]] = []
         self.counters: dict[str, Any] = {}
         self.problems: list[str] = []
@@ -121,11 +125,13 @@ class _Extraction:
         self._names.add(name)
         return Path(name)
 
-    def done(self, call: FinishedCall, written: Written | None, error: OSError | None) -> None:
+    def done(self, call: Finished, written: Written | None, error: OSError | None) -> None:
         """Take a call that has been written, or could not be."""
         if error is not None:
             # The first reason is told; the calls written before it are kept and listed.
             self.failed = self.failed or (call.job.target, error.strerror or str(error))
+        elif isinstance(call, Orphan):
+            self._orphans.append(call.describe(written or Written()))
         else:
             self._calls.append(call.describe(written or Written()))
         call.discard()
@@ -136,7 +142,7 @@ class _Extraction:
         result = {
             "bystander": __version__,
             "calls": calls,
-            "unclaimed_streams": self.unclaimed,
+            "unclaimed_streams": self.unclaimed + self._orphans,
             "counters": self.counters,
             "problems": self.problems,
         }

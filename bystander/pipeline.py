@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bystander.codecs.packets import PacketRun
 from bystander.finish import Job, StreamMedia, Written
-from bystander.report import call_object, stream_object
+from bystander.report import call_object, recording_object, stream_object
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.calls import Call, CallSettings, CallTable
 from bystander.sniffer.claims import StreamLike
@@ -35,12 +35,14 @@ from bystander.sniffer.signalling import may_be_sip
 from bystander.sniffer.sip import Arrival, parse_message
 from bystander.sniffer.streams import Stream, StreamTable
 from bystander.sniffer.tcp import SipOverTcp
-from bystander.storage.spool import Spool
+from bystander.storage.spool import Media, Spool
 
 _TICK_NS = 250_000_000
 _FLUSH_NS = 1_000_000_000
 #: A stream of an ended call is over when it has been quiet for this long: its address may be another's next.
 _QUIET_NS = 300_000_000
+#: An orphan ends with its last packet, which is taken to be this long.
+_PACKET_NS = 20_000_000
 #: Unclaimed streams are listed up to this many; beyond, they are only counted.
 MAX_UNCLAIMED_LISTED = 10_000
 
@@ -70,9 +72,35 @@ class FinishedCall:
 
     def discard(self) -> None:
         """Give the spool files back: the recording is written, or will never be."""
-        for stream in self.job.streams:
-            if stream.file is not None:
-                self.spool.recycle(stream.file)
+        give_back(self.job, self.spool)
+
+
+@dataclass(slots=True)
+class Orphan:
+    """A stream that no call claimed, kept by configuration: a recording of its own, on the left channel."""
+
+    job: Job
+    stream: dict[str, Any]
+    root: Path
+    spool: Spool
+
+    def describe(self, written: Written) -> dict[str, Any]:
+        """Return the stream's JSON object with its recording."""
+        return self.stream | {"recording": recording_object(written, self.root)}
+
+    def discard(self) -> None:
+        """Give the spool file back."""
+        give_back(self.job, self.spool)
+
+
+Finished = FinishedCall | Orphan
+
+
+def give_back(job: Job, spool: Spool) -> None:
+    """Return the spool files of a job."""
+    for stream in job.streams:
+        if stream.file is not None:
+            spool.recycle(stream.file)
 
 
 @dataclass(slots=True)
@@ -86,7 +114,9 @@ class PipelineSettings:
     excluded: Callable[[Call], bool] = lambda _call: False
     #: Lose as little as possible to a crash: media is flushed every few seconds, recordings reach the disk.
     durable: bool = False
+    #: Keep streams that no call claims as recordings of their own, at ``orphan_target(first_ns, stream id)``.
     keep_unclaimed: bool = False
+    orphan_target: Callable[[int, int], Path] = lambda first_ns, stream: Path(f"{first_ns}-{stream}.wav")
     max_streams: int = 16384
 
 
@@ -100,7 +130,7 @@ class Pipeline:
         self,
         settings: PipelineSettings,
         spool: Spool,
-        finished: Callable[[FinishedCall], None],
+        finished: Callable[[Finished], None],
         arrived: Callable[[Arrival], None] | None = None,
         first_stream_id: int = 1,
     ) -> None:
@@ -118,7 +148,7 @@ class Pipeline:
         self._recovered: dict[int, RecoveredStream] = {}
         self._by_id: dict[int, Stream] = {}
         self._unclaimed: list[dict[str, Any]] = []
-        self.now_ns = 0
+        self.now_ns = self.last_frame_ns = 0
         self._next_tick_ns = self._next_flush_ns = 0
         self._lossy: set[int] = set()
         self._interrupted = False
@@ -159,7 +189,8 @@ class Pipeline:
                 self._feed_sip(time_ns, src, dst, "tcp", raw)
         if parsed.bad:
             self.bad.update(parsed.bad)
-        self.advance(int(frames.time_ns[-1]))
+        self.last_frame_ns = int(frames.time_ns[-1])
+        self.advance(self.last_frame_ns)
 
     def advance(self, now_ns: int) -> None:
         """Let time pass: hand out finished calls, drop what nobody claims, flush what has gathered."""
@@ -174,9 +205,9 @@ class Pipeline:
         for stream in self.calls.unclaimed_expired(self.now_ns):
             self._drop(stream)
         for ended in self.calls.streams_of_ended_calls():
-            stream = self._by_id.get(ended.id)
-            if stream is not None and stream.alive and self.now_ns - stream.last_ns > _QUIET_NS:
-                self._end(stream)
+            own = self._by_id.get(ended.id)
+            if own is not None and own.alive and self.now_ns - own.last_ns > _QUIET_NS:
+                self._end(own)
         if self.settings.durable and self.now_ns >= self._next_flush_ns:
             self._next_flush_ns = self.now_ns + _FLUSH_NS
             self.streams.flush_old()
@@ -198,10 +229,21 @@ class Pipeline:
         for stream in [*self.streams, *self._recovered.values()]:
             self._drop(stream)
 
+    def replay(self, arrival: Arrival) -> None:
+        """Take one SIP message: of the wire, or of an earlier process that kept it."""
+        if self._arrived is not None:
+            self._arrived(arrival)
+        self.calls.feed(arrival)
+
     def recover(self, stream: RecoveredStream) -> None:
         """Bring back a stream of an earlier process whose media is in the spool."""
         self._recovered[stream.id] = stream
         self.calls.stream_started(stream)
+
+    @property
+    def fragment_evictions(self) -> int:
+        """Datagrams given up in the middle of reassembly, as there were too many."""
+        return self._fragments.counters["evicted"]
 
     @property
     def unclaimed(self) -> list[dict[str, Any]]:
@@ -251,7 +293,7 @@ class Pipeline:
         for fragment in parsed.fragments:
             payload = self._fragments.feed(fragment)
             if payload is not None:
-                src, dst = (str(ip_address(part)) for part in fragment.key[2:4])
+                src, dst = (str(ip_address(cast(bytes, part))) for part in fragment.key[2:4])
                 reason = transport(whole, src, dst, fragment.protocol, payload, fragment.time_ns)
                 if reason:
                     self.bad[reason] += 1
@@ -266,9 +308,7 @@ class Pipeline:
             self.counters["not-sip"] += 1
             return
         arrival = Arrival(time_ns, src, dst, transport_name, message, raw)
-        if self._arrived is not None:
-            self._arrived(arrival)
-        self.calls.feed(arrival)
+        self.replay(arrival)
 
     # Calls that are over.
 
@@ -283,19 +323,8 @@ class Pipeline:
             figures = stream.figures
             loss = loss or isinstance(stream, RecoveredStream) or stream.id in self._lossy
             self._lossy.discard(stream.id)
-            media.append(
-                StreamMedia(
-                    by=claimed.by,
-                    encodings={pt: known.encoding for pt, known in claimed.formats.items()},
-                    encrypted=claimed.encrypted,
-                    packets=figures.packets,
-                    first_ns=stream.first_ns,
-                    last_ns=figures.last_ns,
-                    epoch_ns=figures.epoch_ns,
-                    file=file,
-                    memory=memory,
-                )
-            )
+            encodings = {pt: known.encoding for pt, known in claimed.formats.items()}
+            media.append(_media(stream, file, memory, claimed.by, encodings, claimed.encrypted))
             streams.append(
                 stream_object(
                     src=stream.src,
@@ -321,7 +350,7 @@ class Pipeline:
         )
         self._finished(FinishedCall(call, job, streams, loss, excluded, root, self._spool))
 
-    def _take(self, like: StreamLike) -> tuple[Stream | RecoveredStream, Path | None, Any] | None:
+    def _take(self, like: StreamLike) -> tuple[Stream | RecoveredStream, Path | None, Media | None] | None:
         """End a claimed stream and take its media out of the spool; None if another call has taken it."""
         recovered = self._recovered.pop(like.id, None)
         if recovered is not None:
@@ -338,21 +367,53 @@ class Pipeline:
         taken = self._take(like)
         if taken is None:
             return
-        stream, file, _ = taken
+        stream, file, memory = taken
         self.counters["unclaimed"] += 1
-        if file is not None and not self.settings.keep_unclaimed:
+        described = stream_object(
+            src=stream.src,
+            dst=stream.dst,
+            ssrc=stream.ssrc,
+            first_ns=stream.first_ns,
+            payload_types=stream.payload_types,
+            figures=stream.figures,
+        )
+        if self.settings.keep_unclaimed:
+            root = self.settings.root
+            job = Job(
+                target=root / self.settings.orphan_target(stream.first_ns, stream.id),
+                streams=[_media(stream, file, memory, "caller", {}, False)],
+                starts_ns=None,
+                ends_ns=stream.last_ns + _PACKET_NS,
+                durable=self.settings.durable,
+            )
+            self._finished(Orphan(job, described, root, self._spool))
+            return
+        if file is not None:
             self._spool.recycle(file)
         if len(self._unclaimed) < MAX_UNCLAIMED_LISTED:
-            self._unclaimed.append(
-                stream_object(
-                    src=stream.src,
-                    dst=stream.dst,
-                    ssrc=stream.ssrc,
-                    first_ns=stream.first_ns,
-                    payload_types=stream.payload_types,
-                    figures=stream.figures,
-                )
-            )
+            self._unclaimed.append(described)
+
+
+def _media(
+    stream: Stream | RecoveredStream,
+    file: Path | None,
+    memory: Media | None,
+    by: str,
+    encodings: dict[int, str],
+    encrypted: bool,
+) -> StreamMedia:
+    figures = stream.figures
+    return StreamMedia(
+        by=by,
+        encodings=encodings,
+        encrypted=encrypted,
+        packets=figures.packets,
+        first_ns=stream.first_ns,
+        last_ns=figures.last_ns,
+        epoch_ns=figures.epoch_ns,
+        file=file,
+        memory=memory,
+    )
 
 
 def _joined_midway(call: Call) -> bool:

@@ -121,11 +121,12 @@ def call_object(
             for at, digit, by, method in sorted(set(dtmf))
         ],
         "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
-        "recording": _recording(written, root),
+        "recording": recording_object(written, root),
     }
 
 
-def _recording(written: Written, root: Path) -> dict[str, Any] | None:
+def recording_object(written: Written, root: Path) -> dict[str, Any] | None:
+    """Describe a recording; None where there was no audio."""
     if written.path is None:
         return None
     return {

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 
 from bystander.finish import Written, finish
-from bystander.pipeline import FinishedCall
+from bystander.pipeline import Finished
 
 _QUEUE = 256
 
 #: (call, what was written or None, why not or None)
-Done = Callable[[FinishedCall, Written | None, OSError | None], None]
+Done = Callable[[Finished, Written | None, OSError | None], None]
 
 
 class Writer:
@@ -27,7 +27,7 @@ class Writer:
     def __init__(self, done: Done, *, observe: Callable[[float], None] | None = None) -> None:
         self._done = done
         self._observe = observe
-        self._queue: queue.Queue[FinishedCall | None] = queue.Queue(_QUEUE)
+        self._queue: queue.Queue[Finished | None] = queue.Queue(_QUEUE)
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
@@ -37,7 +37,7 @@ class Writer:
         """Calls waiting to be written."""
         return self._queue.qsize()
 
-    def submit(self, call: FinishedCall) -> None:
+    def submit(self, call: Finished) -> None:
         """Queue a call; raises what ``done`` raised, if it did."""
         self._check()
         self._queue.put(call)

@@ -84,12 +84,12 @@ def encode(samples: NDArray[np.int16], law: int) -> NDArray[np.uint8]:
         magnitude = np.minimum(np.abs(value), 32635) + 0x84
         segment = np.floor(np.log2(magnitude)).astype(np.int32) - 7
         code = (segment << 4) | ((magnitude >> (segment + 3)) & 0x0F)
-        return (~np.where(negative, code | 0x80, code) & 0xFF).astype(np.uint8)
+        return np.asarray(~np.where(negative, code | 0x80, code) & 0xFF, dtype=np.uint8)
     if law == PCMA:
         positive = value >= 0
         magnitude = np.minimum(np.where(positive, value, ~value), 32767) >> 4
         segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 4 + 1, 0)
         segment = np.where(magnitude < 32, magnitude >> 4, segment)
         code = (segment << 4) | ((magnitude >> np.maximum(segment - 1, 0)) & 0x0F)
-        return (np.where(positive, code | 0x80, code) ^ 0x55).astype(np.uint8)
+        return np.asarray(np.where(positive, code | 0x80, code) ^ 0x55, dtype=np.uint8)
     raise ValueError(f"payload type {law} is not G.711")

@@ -61,4 +61,5 @@ class PacketRun:
         payload = np.frombuffer(data, np.uint8, -1, at) if at < len(data) else np.zeros(0, np.uint8)
         if int(arrays[4].sum()) != len(payload):
             raise ValueError("kept packets do not add up")
-        return cls(*arrays, payload)
+        seq, ts, pt, time_ns, size = arrays
+        return cls(seq, ts, pt, time_ns, size, payload)

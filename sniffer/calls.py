@@ -212,6 +212,11 @@ class CallTable:
         if stream.id in self._unclaimed:
             self._assign(stream)
 
+    def messages_in_progress(self) -> list[Arrival]:
+        """Return the messages kept of all calls in the table, in order of time."""
+        kept = [arrival for leg in self._legs.values() for arrival in leg.evidence]
+        return sorted(kept, key=lambda arrival: arrival.time_ns)
+
     def streams_of_ended_calls(self) -> list[StreamLike]:
         """Return the streams of calls that are over and linger: what comes on them now is another call's."""
         return [

@@ -63,12 +63,18 @@ def looks_like_rtp(d: Datagrams) -> NDArray[np.bool_]:
     marker, which nobody uses for that reason.
     """
     first, second = d.rows["first"], d.rows["marker_pt"]
-    return ((first & 0xC0) == 0x80) & (d.size >= HEADER_BYTES) & ((second & 0xE0) != 0xC0)
+    likely: NDArray[np.bool_] = (first & 0xC0) == 0x80
+    likely &= d.size >= HEADER_BYTES
+    likely &= (second & 0xE0) != 0xC0
+    return likely
 
 
 def looks_like_rtcp(d: Datagrams) -> NDArray[np.bool_]:
     """Tell which datagrams are RTCP by RFC 5761 §4 (bool[n])."""
-    return ((d.rows["first"] & 0xC0) == 0x80) & (d.size >= 8) & ((d.rows["marker_pt"] & 0xE0) == 0xC0)
+    likely: NDArray[np.bool_] = (d.rows["first"] & 0xC0) == 0x80
+    likely &= d.size >= 8
+    likely &= (d.rows["marker_pt"] & 0xE0) == 0xC0
+    return likely
 
 
 def read_rtp(d: Datagrams, which: NDArray[np.int64]) -> tuple[RtpPackets, int]:
@@ -120,4 +126,5 @@ def _trim(packets: RtpPackets, first: NDArray[np.int64], at: NDArray[np.int64]) 
     rest = size - skip - end
     packets.offset[at] = offset + skip
     packets.size[at] = np.maximum(rest, 0)
-    return at[(rest < 0) | (padded & (end == 0))]
+    bad: NDArray[np.int64] = at[(rest < 0) | (padded & (end == 0))]
+    return bad

@@ -37,7 +37,8 @@ def running_sum(
     """Sum ``step`` within each run, beginning from ``start`` (one per run): int64[n]."""
     total = np.cumsum(step)
     before = start - (total[heads] - step[heads])
-    return total + np.repeat(before, np.diff(heads, append=len(step)))
+    total += np.repeat(before, np.diff(heads, append=len(step)))
+    return total
 
 
 class Sequences:
@@ -138,8 +139,11 @@ class Sequences:
         if is_head.any():
             before[is_head] = self.last_ns[who[np.searchsorted(heads, at[is_head])]]
         elapsed = np.maximum(time_ns[at] - before, 0)
-        restart = (step[at] < -_MAX_LATE) | (step[at] > _MIN_LOSS + elapsed // _MIN_PACKET_NS)
-        return at[restart]
+        restart: NDArray[np.bool_] = (step[at] < -_MAX_LATE) | (
+            step[at] > _MIN_LOSS + elapsed // _MIN_PACKET_NS
+        )
+        found: NDArray[np.int64] = at[restart]
+        return found
 
     def _count_one_by_one(
         self, stream: int, step: NDArray[np.int64], restarts: NDArray[np.int64]

@@ -105,6 +105,11 @@ class Spool:
         os.truncate(path, 0)
         self._empty.append(path)
 
+    def bytes_held(self) -> int:
+        """Return the bytes that the spool occupies on disk."""
+        with os.scandir(self.folder) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.name.endswith(".spool"))
+
     def close(self) -> None:
         """Close the folder; the files stay."""
         while self._open:

@@ -48,7 +48,7 @@ def write_wav(
         try:
             size = _put(descriptor, header(frames, rate_hz), digest)
             for block in blocks:
-                size += _put(descriptor, memoryview(block).cast("B"), digest)
+                size += _put(descriptor, block.reshape(-1).view(np.uint8).data, digest)
             if durable:
                 os.fsync(descriptor)
         finally:
@@ -60,6 +60,28 @@ def write_wav(
     if durable:
         sync_folder(target.parent)
     return digest.hexdigest(), size
+
+
+def write_file(target: Path, data: bytes, *, durable: bool = False) -> None:
+    """Write a small file whole or not at all. Raises OSError; then there is no file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.rename(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,363 @@
+"""``bystander run``: the recorder, live on a mirror port or fed with capture files through the same path.
+
+One asyncio loop: the ring's descriptor wakes it, a timer lets time pass on a quiet wire, finished calls go to
+a writer thread and come back to be indexed. Nothing here waits for the disk but the writer and the index.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bystander.config import Config
+from bystander.errors import UserError
+from bystander.finish import Written
+from bystander.metrics import Health, Metrics, MetricsServer, Totals
+from bystander.pipeline import Finished, FinishedCall, Orphan, Pipeline, PipelineSettings
+from bystander.process import prepare_process
+from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
+from bystander.settings import call_settings, is_excluded
+from bystander.sniffer.calls import Call
+from bystander.sniffer.capturefile import open_captures
+from bystander.sniffer.evidence import evidence_pcap
+from bystander.sniffer.ring import Ring
+from bystander.storage.index import Entry, Index, Query, recording_id, time_ns
+from bystander.storage.spool import Spool
+from bystander.storage.wav import write_file
+from bystander.writer import Writer
+
+log = logging.getLogger("bystander")
+
+_TICK_S: Final = 0.25
+_BEAT_S: Final = 5.0
+_RETRY_S: Final = 10.0
+#: After so long on frames alone the loop looks at everything else.
+_TURN_S: Final = 0.05
+_DAY_NS: Final = 86_400_000_000_000
+
+
+def run(config: Config, *, interface: str | None = None, read: list[Path] | None = None) -> int:
+    """Record until told to stop (SIGTERM, SIGINT) or until the files of ``read`` end; return the exit status.
+
+    Raises UserError or CaptureError when the recorder cannot start: one line each.
+    """
+    prepare_process()
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    return asyncio.run(_record(config, interface, read))
+
+
+async def _record(config: Config, interface: str | None, read: list[Path] | None) -> int:
+    lock = _lock(config.recording.spool)
+    try:
+        async with await Index.open(config.recording.index) as index:
+            recorder = Recorder(config, index, live=read is None)
+            await recorder.recover()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, recorder.stop)
+            return await recorder.run(interface or config.capture.interface, read)
+    finally:
+        os.close(lock)
+
+
+def _lock(spool: Path) -> int:
+    """Make the spool ours. Two recorders in one spool would tear each other's calls apart."""
+    try:
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(spool / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UserError(f"{spool}: cannot use the spool: {error.strerror}; see [recording] spool") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise UserError(f"{spool}: another recorder is using this spool; stop it first") from None
+    return lock
+
+
+class Recorder:
+    """One run of the recorder, from :meth:`recover` to the end of :meth:`run`."""
+
+    def __init__(self, config: Config, index: Index, *, live: bool) -> None:
+        recording = config.recording
+        self._config = config
+        self._index = index
+        self._live = live
+        self._stop = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._entries: asyncio.Queue[Entry | None] = asyncio.Queue()
+        self._failed: list[Finished] = []
+        self._unwritten: list[FinishedCall] = []
+        self._known: set[tuple[str, int]] = set()
+        self._verdicts: Counter[str] = Counter()
+        self._ring: Ring | None = None
+        self._drops = 0
+        self._told: dict[str, float] = {}
+        self.metrics = Metrics()
+        self._left = read_streams(recording.spool)
+        self._spool = Spool(recording.spool)
+        self._messages = list(read_log(recording.spool))
+        self._log = SignallingLog(recording.spool)
+        self._writer = Writer(self._written, observe=self.metrics.write_seconds.observe)
+        self._pipeline = Pipeline(
+            PipelineSettings(
+                calls=call_settings(config),
+                root=recording.directory,
+                target=self._target,
+                excluded=lambda call: is_excluded(config, call),
+                durable=True,
+                keep_unclaimed=recording.keep_unclaimed,
+                orphan_target=lambda first_ns, _: self._dated(first_ns, "unclaimed"),
+            ),
+            self._spool,
+            self._finish,
+            self._log.append,
+            first_stream_id=1 + max((stream.id for stream in self._left), default=0),
+        )
+
+    def stop(self) -> None:
+        """End the run: calls in progress are finished as far as they were recorded."""
+        self._stop.set()
+
+    async def recover(self) -> None:
+        """Take up what an earlier process left: its calls in progress, and their media."""
+        self._sweep_parts()
+        if not self._messages and not self._left:
+            return
+        if self._messages:
+            since_ns = min(arrival.time_ns for arrival in self._messages) - _DAY_NS
+            for known in await self._index.calls(Query(since_ns=since_ns)):
+                for call_id in (known["call_id"], *known["linked_call_ids"]):
+                    self._known.add((call_id, time_ns(known["started_at"]) // 1_000_000))
+        self._log.begin_anew([])
+        for arrival in self._messages:
+            self._pipeline.replay(arrival)
+        for stream in self._left:
+            self._pipeline.recover(stream)
+        log.info(
+            "recovered %d calls in progress and %d streams that an earlier process left",
+            self._pipeline.calls.active_calls,
+            len(self._left),
+        )
+        self._messages, self._left = [], []
+
+    async def run(self, interface: str | None, read: list[Path] | None) -> int:
+        """Record from the interface, or from files; return the exit status."""
+        server = None
+        indexer = asyncio.create_task(self._index_calls())
+        try:
+            if self._config.metrics.enabled and self._live:
+                server = MetricsServer(self.metrics, self._config.metrics.address, self._health)
+            problems = await (self._read(read) if read is not None else self._listen(interface))
+            self._pipeline.close(interrupted=self._live)
+        finally:
+            await asyncio.to_thread(self._writer.close)
+            await self._entries.put(None)
+            await indexer
+            if server is not None:
+                server.close()
+            self._spool.close()
+            unfinished = bool(self._failed) or self._pipeline.calls.active_calls > 0
+            self._log.close(remove=not unfinished)
+        for problem in problems:
+            log.error("bystander: %s", problem)
+        for call in self._failed:
+            log.error("bystander: %s was not written; its audio stays in the spool", call.job.target.stem)
+        return 1 if problems or self._failed else 0
+
+    async def _read(self, paths: list[Path]) -> list[str]:
+        with open_captures(paths) as source:
+            for frames in source.blocks():
+                self._pipeline.feed(frames)
+                await asyncio.sleep(0)
+                if self._stop.is_set():
+                    break
+            return list(source.problems)
+
+    async def _listen(self, interface: str | None) -> list[str]:
+        if interface is None:
+            raise UserError("no interface to record from; give --interface IF, or set [capture] interface")
+        capture = self._config.capture
+        with Ring(interface, ring_bytes=capture.ring_mb << 20, user_filter=capture.filter) as ring:
+            self._ring = ring
+            ready = asyncio.Event()
+            self._loop.add_reader(ring.fileno(), ready.set)
+            await self._index.coverage_begin(time.time_ns())
+            beats = asyncio.create_task(self._beat())
+            log.info("recording from %s", interface)
+            try:
+                await self._capture(ring, ready)
+            finally:
+                beats.cancel()
+                self._loop.remove_reader(ring.fileno())
+                self._drops = ring.statistics().drops
+                await self._index.coverage_end(time.time_ns())
+        log.info("stopped")
+        return []
+
+    async def _capture(self, ring: Ring, ready: asyncio.Event) -> None:
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            while not self._stop.is_set():
+                waiting = asyncio.create_task(ready.wait())
+                await asyncio.wait({waiting, stopping}, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                ready.clear()
+                turn = time.monotonic() + _TURN_S
+                for frames in ring.ready():
+                    self._pipeline.feed(frames)
+                    if time.monotonic() > turn:
+                        await asyncio.sleep(0)
+                        turn = time.monotonic() + _TURN_S
+                self._pipeline.advance(time.time_ns())
+            for frames in ring.ready():
+                self._pipeline.feed(frames)
+        finally:
+            stopping.cancel()
+
+    async def _beat(self) -> None:
+        """Every few seconds: say that we are recording, show the figures, keep the log short, try again."""
+        retry = time.monotonic() + _RETRY_S
+        while True:
+            self._show()
+            await asyncio.sleep(_BEAT_S)
+            assert self._ring is not None
+            drops = self._ring.statistics().drops
+            dropped, self._drops = drops - self._drops, drops
+            if dropped:
+                self._tell("drops", f"{dropped} packets were dropped by the kernel: the ring was full")
+            if not self._ring.link_up:
+                self._tell("link", f"interface {self._ring.interface} has no link: nothing is recorded")
+            if self._pipeline.counters["spool-errors"]:
+                self._tell("spool", f"{self._config.recording.spool}: audio was lost, the disk is full")
+            try:
+                await self._index.coverage_beat(time.time_ns(), dropped)
+                if self._log.full or not self._log.whole:
+                    self._log.begin_anew(self._pipeline.calls.messages_in_progress())
+            except (UserError, OSError) as error:
+                self._tell("beat", str(error))
+            if time.monotonic() >= retry and self._failed:
+                retry = time.monotonic() + _RETRY_S
+                again, self._failed = self._failed, []
+                for call in again:
+                    self._writer.submit(call)
+
+    def _show(self) -> None:
+        """Bring the metrics up to date."""
+        pipeline = self._pipeline
+        drops = self._ring.statistics().drops if self._ring is not None else self._drops
+        self.metrics.update(
+            Totals(
+                packets=pipeline.counters["frames"],
+                bytes=pipeline.counters["bytes"],
+                kernel_drops=drops,
+                bad_frames=dict(pipeline.bad),
+                sip_requests=dict(pipeline.calls.requests),
+                sip_responses=dict(pipeline.calls.responses),
+                calls=dict(pipeline.calls.states),
+                verdicts=dict(self._verdicts),
+                unclaimed_dropped=pipeline.counters["unclaimed"],
+                active_calls=pipeline.calls.active_calls,
+                active_streams=len(pipeline.streams),
+                queue_depth={"write": self._writer.depth, "index": self._entries.qsize()},
+                table_evictions={
+                    "calls": pipeline.calls.counters["calls-evicted"],
+                    "streams": pipeline.streams.counters["streams-refused"],
+                    "fragments": pipeline.fragment_evictions,
+                },
+                spool_bytes=self._spool.bytes_held(),
+                last_frame_ns=pipeline.last_frame_ns,
+            )
+        )
+
+    def _health(self) -> Health:
+        self._show()
+        up = self._ring is not None and self._ring.link_up
+        return Health(up, {"active_calls": self._pipeline.calls.active_calls, "kernel_drops": self._drops})
+
+    def _tell(self, what: str, text: str) -> None:
+        """Log something that may go on for long, at most once a minute."""
+        now = time.monotonic()
+        if now - self._told.get(what, -60.0) >= 60.0:
+            self._told[what] = now
+            log.warning("bystander: %s", text)
+
+    # Calls that are over: to the writer, and from its thread back to the loop and into the index.
+
+    def _target(self, call: Call) -> Path:
+        return self._dated(call.started_ns)
+
+    def _dated(self, at_ns: int, below: str = "") -> Path:
+        """Name a recording and place it by its day, as the office counts days."""
+        moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).astimezone(self._config.zone())
+        return Path(below) / f"{moment:%Y/%m/%d}" / f"{recording_id(at_ns)}.wav"
+
+    def _finish(self, call: Finished) -> None:
+        if isinstance(call, FinishedCall) and finished_before(call.call, self._known):
+            call.discard()
+            return
+        self._writer.submit(call)
+
+    def _written(self, call: Finished, written: Written | None, error: OSError | None) -> None:
+        """In the writer's thread: keep the evidence beside the recording, then hand over to the loop."""
+        evidence = call.job.target.with_suffix(".pcap")
+        if error is None and isinstance(call, FinishedCall):
+            try:
+                write_file(evidence, evidence_pcap(call.call.messages), durable=True)
+            except OSError as problem:
+                error = problem
+        if error is not None or written is None:
+            self._loop.call_soon_threadsafe(self._failed.append, call)
+            self._tell("write", f"{call.job.target}: {error and error.strerror}; it will be tried again")
+            return
+        if isinstance(call, Orphan):
+            call.discard()
+            return
+        described = call.describe(written)
+        root = self._config.recording.directory
+        entry = Entry(
+            id=call.job.target.stem,
+            call=described,
+            wav_path=None if written.path is None else str(written.path.relative_to(root)),
+            evidence_path=str(evidence.relative_to(root)),
+            audio_bytes=written.size_bytes,
+        )
+        self._loop.call_soon_threadsafe(self._index_later, entry, call)
+
+    def _index_later(self, entry: Entry, call: FinishedCall) -> None:
+        self._unwritten.append(call)
+        self._entries.put_nowait(entry)
+
+    async def _index_calls(self) -> None:
+        """Index finished calls; only then is their media let go."""
+        while (entry := await self._entries.get()) is not None:
+            while True:
+                try:
+                    await self._index.add(entry)
+                    break
+                except UserError as error:
+                    self._tell("index", str(error))
+                    if self._stop.is_set():
+                        return
+                    await asyncio.sleep(1.0)
+            self._unwritten.pop(0).discard()
+            verdict: Any = entry.call["verdict"]
+            if verdict is not None:
+                self._verdicts[verdict] += 1
+            log.info("%s %s", entry.id, verdict or entry.call["state"])
+
+    def _sweep_parts(self) -> None:
+        """Remove files that a killed process was in the middle of writing."""
+        now = time.time_ns()
+        for day in (now, now - _DAY_NS):
+            folder = self._config.recording.directory / time.strftime("%Y/%m/%d", time.localtime(day / 1e9))
+            for part in folder.glob("*.part"):
+                part.unlink(missing_ok=True)
