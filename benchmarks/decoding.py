@@ -29,7 +29,7 @@ def _best(work: Callable[[], object], rounds: int = 3) -> float:
     return min(times)
 
 
-def run() -> None:
+def run(out: Path) -> None:
     """Print samples per CPU second of every decoder."""
     from bystander.codecs import g711
 
@@ -50,7 +50,7 @@ def run() -> None:
     line("numpy, one table of 256", _best(lambda: np.take(reference, codes, out=samples, mode="clip"), 1))
     line("copy of the result", _best(lambda: np.copyto(result, samples)))
 
-    with tempfile.TemporaryDirectory(prefix="bystander-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="decode-", dir=out) as folder:
         raw, decoded = Path(folder, "codes.al"), Path(folder, "samples.raw")
         raw.write_bytes(codes.tobytes())
         expected = samples.tobytes()

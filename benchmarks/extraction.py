@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.plan import Traffic
 from benchmarks.process import last_core, measured
-from benchmarks.traffic import cache_directory, cached
+from benchmarks.traffic import cached
 from benchmarks.verify import check
 
 #: One to four million RTP packets each: few long calls, many at once, very many one after another.
@@ -33,12 +33,12 @@ def warm(capture: Path) -> None:
             pass
 
 
-def run() -> None:
+def run(out: Path) -> None:
     """Print packets a second, CPU ns a packet, peak memory, and whether all was recorded, case by case."""
     print(f"  {'':<34}{'packets':>10}{'Mpps':>7}{'CPU ns/packet':>15}{'peak MiB':>10}")
     captures = {name: cached(traffic) for name, traffic in CASES.items()}
     # What was written goes at the very end: on ext4, deleting thousands of files makes the next ones slow.
-    with tempfile.TemporaryDirectory(prefix="extract-", dir=cache_directory()) as place:
+    with tempfile.TemporaryDirectory(prefix="extract-", dir=out) as place:
         for number, (name, (capture, truth)) in enumerate(captures.items()):
             warm(capture)
             folder = Path(place, str(number))

@@ -22,7 +22,6 @@ from typing import Any
 from benchmarks.network import Cable
 from benchmarks.plan import Traffic
 from benchmarks.process import cpu_of, last_core, peak_of
-from benchmarks.traffic import cache_directory
 from benchmarks.verify import check
 
 LOAD = Traffic(calls=2000, seconds=26, stagger_s=4.0, ptime_ms=(10, 20))
@@ -67,22 +66,17 @@ def _until(ready: Any, limit_s: float, recorder: subprocess.Popen[str]) -> bool:
     return False
 
 
-def run(load: Traffic = LOAD) -> None:
+def run(out: Path, load: Traffic = LOAD) -> None:
     """Print what was sent, what the kernel dropped, what a packet cost, and whether every WAV is whole."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         print("  left out: network namespaces need root and iproute2")
         return
-    folder = Path(tempfile.mkdtemp(prefix="live-", dir=_made(cache_directory())))
+    folder = Path(tempfile.mkdtemp(prefix="live-", dir=out))
     try:
         with Cable() as cable:
             _record(cable, folder, load)
     finally:
         shutil.rmtree(folder)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _record(cable: Cable, folder: Path, load: Traffic) -> None:
@@ -103,7 +97,7 @@ def _record(cable: Cable, folder: Path, load: Traffic) -> None:
             before_s = cpu_of(recorder.pid)
             sent = _send(cable, truth_file, load)
             _until(
-                lambda: metric(_fetch(cable, "/metrics"), "bystander_calls_active") == 0, _FINISH_S, recorder
+                lambda: metric(_fetch(cable, "/metrics"), "bystander_active_calls") == 0, _FINISH_S, recorder
             )
             page = _fetch(cable, "/metrics")
             cpu_s, peak = cpu_of(recorder.pid) - before_s, peak_of(recorder.pid)

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.traffic import cache_directory
+
 _FILES = 64
+_MEMORY = Path("/dev/shm")
+#: What the largest benchmark writes, and room to spare.
+_ROOM_BYTES = 8 << 30
+
+
+def output_directory(chosen: Path | None) -> Path:
+    """Where the benchmarks write: as chosen, else in memory if there is room, else beside the captures.
+
+    In memory the program is measured and not the disk, nor what earlier runs left behind on it.
+    """
+    folder = chosen
+    if folder is None:
+        roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
+        folder = _MEMORY if roomy else cache_directory()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def file_cost_us(folder: Path) -> float:
@@ -20,7 +39,6 @@ def file_cost_us(folder: Path) -> float:
     such inode before it finds another. Where thousands were just deleted a new file costs most of a
     millisecond.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         began = time.process_time()
         for number in range(_FILES):

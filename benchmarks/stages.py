@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.extraction import warm
 from benchmarks.plan import Traffic
 from benchmarks.process import last_core
-from benchmarks.traffic import cache_directory, cached
+from benchmarks.traffic import cached
 
 CASES = {
     "200 calls": Traffic(calls=200, seconds=100),
@@ -118,13 +118,13 @@ class Clock:
 def measure(capture: Path, folder: Path) -> Clock:
     """Take a capture through the pipeline to WAVs in ``folder``, all in this process, under a clock."""
     from bystander.finish import finish
-    from bystander.pipeline import FinishedCall, Pipeline, PipelineSettings
+    from bystander.pipeline import FinishedCall, Orphan, Pipeline, PipelineSettings
     from bystander.sniffer.capturefile import open_captures
     from bystander.storage.spool import Spool
 
     clock = Clock()
 
-    def finished(call: FinishedCall) -> None:
+    def finished(call: FinishedCall | Orphan) -> None:
         finish(call.job)
         call.discard()
 
@@ -150,7 +150,7 @@ def _copy(capture: Path) -> float:
     return time.process_time() - began
 
 
-def run() -> None:
+def run(out: Path) -> None:
     """Print CPU ns a packet of each stage beside a copy of the capture's bytes."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {last_core()})
@@ -160,7 +160,7 @@ def run() -> None:
     try:
         captures = {name: cached(traffic) for name, traffic in CASES.items()}
         # Removed at the very end: on ext4, deleting thousands of files makes the next ones slow.
-        with tempfile.TemporaryDirectory(prefix="stages-", dir=cache_directory()) as place:
+        with tempfile.TemporaryDirectory(prefix="stages-", dir=out) as place:
             for name, (capture, truth) in captures.items():
                 warm(capture)
                 spent_ns = measure(capture, Path(place, str(len(columns)))).spent_ns

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from bystander.codecs.packets import PacketRun
-from bystander.pipeline import FinishedCall, Pipeline, PipelineSettings
+from bystander.pipeline import FinishedCall, Orphan, Pipeline, PipelineSettings
 from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.errors import CaptureError
 from bystander.sniffer.frames import PAD, Frames
@@ -68,9 +68,9 @@ class FramesTarget:
         self._now_ns = _START_NS
         self._ended: Counter[str] = Counter()
 
-    def _finished(self, call: FinishedCall) -> None:
-        self._ended[call.call.state] += 1
-        call.discard()
+    def _finished(self, ended: FinishedCall | Orphan) -> None:
+        self._ended[ended.call.state if isinstance(ended, FinishedCall) else "orphan"] += 1
+        ended.discard()
 
     def _frame(self, rng: random.Random) -> bytes:
         kind = rng.random()
