@@ -46,6 +46,12 @@ lint: $(DEVSTAMP) typing  ## ruff, mypy --strict, and the direction of imports
 	@MYPYPATH=build/typing $(BIN)/mypy -p bystander
 	@$(BIN)/python tests/check_imports.py
 
+lab: $(DEVSTAMP) debian-packages  ## record the captures in tests/data anew, with real phones (root)
+	@$(BIN)/python tests/lab/record.py
+
+fuzz: $(DEVSTAMP)  ## random and mutated frames through everything that reads the wire
+	@$(BIN)/python -m fuzz $(FUZZ)
+
 bench: $(DEVSTAMP)  ## what it costs: packets per second and CPU ns per packet, stage by stage
 	@$(BIN)/python -m benchmarks $(BENCH)
 

@@ -226,7 +226,7 @@ class Pipeline:
             self._end(stream)
         for call in self.calls.close(self.now_ns):
             self._hand_out(call)
-        for stream in [*self.streams, *self._recovered.values()]:
+        for stream in [*self._by_id.values(), *self._recovered.values()]:
             self._drop(stream)
 
     def replay(self, arrival: Arrival) -> None:
@@ -338,6 +338,8 @@ class Pipeline:
                     by=claimed.by,
                 )
             )
+        for claimed in call.other_streams:
+            self._drop(claimed.stream)
         excluded = self.settings.excluded(call)
         root = self.settings.root
         job = Job(

@@ -37,6 +37,9 @@ _METHODS: Final = frozenset(
     | {"SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"}
 )
 
+#: A call without BYE whose media was silent for longer than this at the end of the capture ended before it.
+_FELL_SILENT_NS = 10 * _S
+
 
 class CallTable:
     """All calls in progress, and all streams that no call has claimed yet.
@@ -315,7 +318,11 @@ class CallTable:
         """End the capture: return all calls that are left, those in progress ended by it."""
         done = self.advance(now_ns)
         for leg in list(self._legs.values()):
-            self._stop(leg, Event.CAPTURE_END, max(now_ns, leg.last_activity_ns()), "capture-end")
+            last_ns = leg.last_activity_ns()
+            # A call whose media stopped long before the capture did was over then, though nobody said BYE.
+            spoken = leg.session.state is State.ANSWERED and leg.streams and not leg.media.on_hold
+            over = spoken and now_ns - last_ns > _FELL_SILENT_NS
+            self._stop(leg, Event.CAPTURE_END, last_ns if over else max(now_ns, last_ns), "capture-end")
         for leg in list(self._legs.values()):
             if leg.call_id in self._legs:
                 self._hand_out_group(leg, None)

@@ -167,8 +167,11 @@ class Claims:
         return self._by_call.get(call, [])
 
     def announced(self, endpoint: Endpoint) -> bool:
-        """Return whether anyone claims an endpoint now."""
-        return any(claim.to_ns is None for claim in self._claims.get(endpoint, ()))
+        """Return whether anyone claims an endpoint, or did in a call that lingers.
+
+        A block's signalling is read before its media, so a claim may be over by the time its media is seen.
+        """
+        return bool(self._claims.get(endpoint))
 
     def speaks(self, call: Hashable, endpoint: Endpoint) -> bool:
         """Return whether a call has a claim on an endpoint, whoever's."""
