@@ -76,6 +76,8 @@ def extract(
                 work.counters = counters_of(pipeline)
                 work.unclaimed = pipeline.unclaimed
                 work.problems = list(source.problems)
+                # A disk that is full of the spool has room for the list of calls again.
+                shutil.rmtree(folder, ignore_errors=True)
                 result = work.write()
     except OSError as error:
         raise UserError(
@@ -147,9 +149,15 @@ class _Extraction:
             "problems": self.problems,
         }
         part = self._out / ".calls.json.part"
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(result, file, ensure_ascii=False, indent=1)
-            file.write("\n")
+        # One call to a line: as quick to write as JSON can be, and still something to grep in.
+        fields = []
+        for name, value in result.items():
+            if isinstance(value, list) and value:
+                lines = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value)
+                fields.append(f' "{name}": [\n  {lines}\n ]')
+            else:
+                fields.append(f' "{name}": {json.dumps(value, ensure_ascii=False)}')
+        part.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
         part.replace(self._out / "calls.json")
         return result
 

@@ -24,6 +24,8 @@ _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
 _SIDE_ENCODINGS = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
 _STATIC = {0: "PCMU", 8: "PCMA", 13: "CN", 19: "CN"}
 SIDES = ("caller", "callee")
+#: No call lasts so long (ten days), and none rings so long before it is answered.
+_NONSENSE = 10 * 86400 * CLOCK_HZ
 
 
 @dataclass(slots=True)
@@ -89,12 +91,13 @@ def finish(job: Job) -> Written:
     tracks = [track for track in tracks if track.runs]
     if not tracks or not job.write:
         return written
-    first_ns = min(track.epoch_ns + track.runs[0].position * NS_PER_SAMPLE for track in tracks)
-    # Early media belongs to the call (R3: announcements are often played before the answer).
-    starts_ns = first_ns if job.starts_ns is None else min(job.starts_ns, first_ns)
+    starts_ns = _start(job, tracks)
     length = (job.ends_ns - starts_ns + NS_PER_SAMPLE // 2) // NS_PER_SAMPLE
     if length <= 0:
         return written
+    if length > _NONSENSE:
+        # One packet's time was wrong by years: what was heard says how long the call was.
+        length = max(1, min(_NONSENSE, max(_ends(tracks, starts_ns))))
     channels = {side: Channel() for side in SIDES}
     # The fullest track of a side is laid last and so is the one that is heard; the others fill its gaps.
     for track in sorted(tracks, key=lambda track: track.weight):
@@ -110,6 +113,26 @@ def finish(job: Job) -> Written:
     written.sha256, written.size_bytes = write_wav(job.target, blocks, length, CLOCK_HZ, durable=job.durable)
     written.path = job.target
     return written
+
+
+def _start(job: Job, tracks: list[_Track]) -> int:
+    """Return when the recording starts: with the call, or with what was heard before it was answered.
+
+    Early media belongs to the call (R3: announcements are often played before the answer).
+    """
+    begins = [track.epoch_ns + min(run.position for run in track.runs) * NS_PER_SAMPLE for track in tracks]
+    if job.starts_ns is None:
+        return min(begins)
+    earliest_ns = job.starts_ns - _NONSENSE * NS_PER_SAMPLE
+    return min([job.starts_ns, *(begin for begin in begins if begin > earliest_ns)])
+
+
+def _ends(tracks: list[_Track], starts_ns: int) -> Iterable[int]:
+    """Yield where each run of audio ends, in samples of the recording, unless that is nonsense too."""
+    yield 0
+    for track in tracks:
+        shift = (track.epoch_ns - starts_ns) // NS_PER_SAMPLE
+        yield from (run.end + shift for run in track.runs if run.end + shift <= _NONSENSE)
 
 
 def _tracks(stream: StreamMedia, written: Written) -> Iterable[_Track]:

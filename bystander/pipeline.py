@@ -45,6 +45,13 @@ _QUIET_NS = 300_000_000
 _PACKET_NS = 20_000_000
 #: Unclaimed streams are listed up to this many; beyond, they are only counted.
 MAX_UNCLAIMED_LISTED = 10_000
+#: Capture time that is behind by more than this was set back.
+_SET_BACK_NS = 60_000_000_000
+#: No block of frames spans so long (100 days): some of its times are wrong.
+_NONSENSE_NS = 100 * 86_400_000_000_000
+
+#: Time in ns, source, destination, transport and bytes of what may be SIP.
+_Message = tuple[int, Endpoint, Endpoint, str, bytes]
 
 
 @dataclass(slots=True)
@@ -180,20 +187,37 @@ class Pipeline:
         self.counters["frames"] += len(frames)
         self.counters["bytes"] += int(frames.length.sum())
         parsed = self._parser.parse(frames)
-        for datagrams in parsed.datagrams:
-            self._feed_datagrams(datagrams)
         if parsed.fragments:
-            self._feed_fragments(parsed)
+            self._join_fragments(parsed)
+        rtp = [looks_like_rtp(datagrams) for datagrams in parsed.datagrams]
+        # Signalling first: streams that it announces need no probation.
+        messages: list[_Message] = []
+        for datagrams, mask in zip(parsed.datagrams, rtp, strict=True):
+            if not mask.all():
+                messages += self._messages(datagrams, np.flatnonzero(~mask))
         for segment in parsed.segments:
-            for time_ns, src, dst, raw in self._tcp.feed(segment):
-                self._feed_sip(time_ns, src, dst, "tcp", raw)
+            messages += [(time, src, dst, "tcp", raw) for time, src, dst, raw in self._tcp.feed(segment)]
+        if len(parsed.datagrams) > 1 or parsed.segments:
+            # An INVITE in fragments comes before its answer, though it was put together after it.
+            messages.sort(key=lambda message: message[0])
+        for message in messages:
+            self._feed_sip(*message)
+        for datagrams, mask in zip(parsed.datagrams, rtp, strict=True):
+            self.streams.feed(datagrams, None if mask.all() else np.flatnonzero(mask))
+        if self.streams.started:
+            self._introduce()
         if parsed.bad:
             self.bad.update(parsed.bad)
         self.last_frame_ns = int(frames.time_ns[-1])
+        if abs(self.last_frame_ns - int(frames.time_ns[0])) > _NONSENSE_NS:
+            self.last_frame_ns = int(np.median(frames.time_ns))
         self.advance(self.last_frame_ns)
 
     def advance(self, now_ns: int) -> None:
         """Let time pass: hand out finished calls, drop what nobody claims, flush what has gathered."""
+        if self.now_ns - now_ns > _SET_BACK_NS:
+            # Not packets out of order: the clock was set back, and calls must end all the same.
+            self._next_tick_ns = self._next_flush_ns = self.now_ns = now_ns
         self.now_ns = max(self.now_ns, now_ns)
         if self.now_ns < self._next_tick_ns:
             return
@@ -261,23 +285,16 @@ class Pipeline:
         if stream.alive:
             self._spool.finish(stream.id)
             tail = self.streams.end(stream)
-            if self.calls.is_claimed(stream):
+            if self.calls.may_be_relayed(stream):
                 self.calls.stream_heard(stream, prints(tail))
 
-    def _feed_datagrams(self, datagrams: Datagrams) -> None:
-        rtp = looks_like_rtp(datagrams)
-        if rtp.all():
-            self.streams.feed(datagrams, None)
-        else:
-            # Signalling first: streams that it announces need no probation.
-            other = np.flatnonzero(~rtp)
-            for i in may_be_sip(datagrams, other).tolist():
-                src, dst = datagrams.endpoints(i)
-                self._feed_sip(int(datagrams.time_ns[i]), src, dst, "udp", datagrams.payload(i))
-            self.counters["rtcp"] += int(np.count_nonzero(looks_like_rtcp(datagrams)))
-            self.streams.feed(datagrams, np.flatnonzero(rtp))
-        if self.streams.started:
-            self._introduce()
+    def _messages(self, datagrams: Datagrams, other: NDArray[np.int64]) -> list[_Message]:
+        """Return what may be SIP among the datagrams that are not RTP, and count RTCP."""
+        self.counters["rtcp"] += int(np.count_nonzero(looks_like_rtcp(datagrams)))
+        return [
+            (int(datagrams.time_ns[i]), *datagrams.endpoints(i), "udp", datagrams.payload(i))
+            for i in may_be_sip(datagrams, other).tolist()
+        ]
 
     def _introduce(self) -> None:
         """Tell the calls of streams that are new."""
@@ -288,19 +305,14 @@ class Pipeline:
             self.calls.stream_started(stream)
         self.streams.started.clear()
 
-    def _feed_fragments(self, parsed: Parsed) -> None:
-        whole = Parsed()
+    def _join_fragments(self, parsed: Parsed) -> None:
         for fragment in parsed.fragments:
             payload = self._fragments.feed(fragment)
             if payload is not None:
                 src, dst = (str(ip_address(cast(bytes, part))) for part in fragment.key[2:4])
-                reason = transport(whole, src, dst, fragment.protocol, payload, fragment.time_ns)
+                reason = transport(parsed, src, dst, fragment.protocol, payload, fragment.time_ns)
                 if reason:
                     self.bad[reason] += 1
-        for datagrams in whole.datagrams:
-            self._feed_datagrams(datagrams)
-        parsed.segments += whole.segments
-        parsed.bad.update(whole.bad)
 
     def _feed_sip(self, time_ns: int, src: Endpoint, dst: Endpoint, transport_name: str, raw: bytes) -> None:
         message = parse_message(raw)

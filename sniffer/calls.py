@@ -121,6 +121,7 @@ class CallTable:
             if len(self._legs) >= self.settings.max_calls:
                 self._evict(time_ns)
             leg = Leg(arrival, self._claims, self._ns(self.settings.early_s))
+            self._linker.add(leg)
         else:
             del self._legs[call_id]  # kept in order of last activity
         self._legs[call_id] = leg
@@ -128,7 +129,10 @@ class CallTable:
             self.counters["sip-mirrored-twice"] += 1
             return
         was_over = leg.session.finished
+        named = (leg.caller, leg.callee)
         touched = leg.observe(arrival)
+        if named != (leg.caller, leg.callee):
+            self._linker.add(leg)
         if leg.session.finished or was_over or leg.session.state is State.CHALLENGED:
             self._schedule(leg, was_over)
         elif message.method is None and message.status >= 200 and message.cseq_method == "INVITE":
@@ -198,9 +202,10 @@ class CallTable:
         self._unclaimed[stream.id] = stream
         self._assign(stream)
 
-    def is_claimed(self, stream: StreamLike) -> bool:
-        """Return whether a call has claimed a stream."""
-        return stream.id in self._owners
+    def may_be_relayed(self, stream: StreamLike) -> bool:
+        """Return whether the audio of a claimed stream could link its call with another."""
+        leg = self._owners.get(stream.id)
+        return leg is not None and self._linker.may_link(leg)
 
     def stream_heard(self, stream: StreamLike, prints: frozenset[int]) -> None:
         """Take the prints of a claimed stream that is over: legs with the same audio are one call."""

@@ -35,10 +35,27 @@ class Linker:
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
+        self._by_name: dict[str, dict[Leg, None]] = {}
+        self._names: dict[Leg, set[str]] = {}
         self._noted: dict[int, list[tuple[Leg, ClaimedStream]]] = {}
         self._prints: dict[Leg, list[frozenset[int]]] = {}
         # For each pair of legs: who on the one was heard as whom on the other.
         self._heard: dict[tuple[Leg, Leg], set[tuple[str, str]]] = {}
+
+    def add(self, leg: Leg) -> None:
+        """Take a leg whose parties are known, or have become known."""
+        names = {_name(leg.caller), _name(leg.callee)} - {""}
+        for name in names:
+            self._by_name.setdefault(name, {})[leg] = None
+        self._names.setdefault(leg, set()).update(names)
+
+    def may_link(self, leg: Leg) -> bool:
+        """Tell whether there is another leg that audio could prove to be of the same call."""
+        return any(
+            self._plausible(leg, other_leg)
+            for name in self._names.get(leg, ())
+            for other_leg in self._by_name[name]
+        )
 
     def note(self, leg: Leg, claimed: ClaimedStream, prints: frozenset[int]) -> None:
         """Take the prints of a stream of a leg, and link the leg with those that carry the same audio."""
@@ -53,7 +70,7 @@ class Linker:
             sharing.append((leg, claimed))
         self._prints.setdefault(leg, []).append(prints)
         for (partner, by), count in common.items():
-            if count >= MIN_COMMON and self._plausible(leg, partner) and _parties_agree(leg, partner):
+            if count >= MIN_COMMON and self._plausible(leg, partner) and self._agree(leg, partner):
                 heard = self._heard.setdefault((leg, partner), set())
                 heard.add((claimed.by, by))
                 self._heard.setdefault((partner, leg), set()).add((by, claimed.by))
@@ -64,6 +81,10 @@ class Linker:
     def remove(self, leg: Leg) -> None:
         """Forget a leg that was handed out."""
         self.part(leg)
+        for name in self._names.pop(leg, ()):
+            self._by_name[name].pop(leg, None)
+            if not self._by_name[name]:
+                del self._by_name[name]
         for prints in self._prints.pop(leg, []):
             for number in prints:
                 left = [entry for entry in self._noted.get(number, []) if entry[0] is not leg]
@@ -120,6 +141,10 @@ class Linker:
                     todo.append((partner, swapped != turns))
         return False
 
+    def _agree(self, one: Leg, two: Leg) -> bool:
+        """Tell whether two legs have a party in common, prefixes of exchange and country aside."""
+        return bool(self._names.get(one, set()) & self._names.get(two, set()))
+
     def _plausible(self, one: Leg, two: Leg) -> bool:
         if one is two or abs(one.started_ns - two.started_ns) > self._window_ns:
             return False
@@ -136,12 +161,6 @@ def _hop(leg: Leg) -> tuple[object, object]:
     (src, src_port), (dst, dst_port) = leg.first_hop
     # On one machine only the ports tell who is who.
     return ((src, src_port), (dst, dst_port)) if src == dst else (src, dst)
-
-
-def _parties_agree(one: Leg, two: Leg) -> bool:
-    """Tell whether two legs have a party in common, prefixes of exchange and country aside."""
-    names = [{_name(leg.caller), _name(leg.callee)} - {""} for leg in (one, two)]
-    return bool(names[0] & names[1])
 
 
 def _name(party: str) -> str:

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from bystander.sniffer.datagrams import Parsed, synthetic
 from bystander.sniffer.fragments import Fragment
-from bystander.sniffer.frames import Frames
+from bystander.sniffer.frames import LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2, Frames
 from bystander.sniffer.tcp import Segment
+
+#: Headers that may be followed by VLAN tags.
+_LINK_BYTES = {LINKTYPE_ETHERNET: 14, LINKTYPE_LINUX_SLL: 16, LINKTYPE_LINUX_SLL2: 22}
 
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_IPV6 = 0x86DD
@@ -39,15 +42,14 @@ def add_odd_frames(
         start = int(l3[i])
         end = int(frames.offset[i] + frames.captured[i])
         packet = frames.data[start:end].tobytes()
+        # The VLAN stack is part of a fragment's key (C2): two customers may use one address plan.
+        link = _LINK_BYTES.get(frames.linktype)
+        tags = b"" if link is None else frames.data[int(frames.offset[i]) + link - 2 : start - 2].tobytes()
         time_ns = int(frames.time_ns[i])
         if int(ethertype[i]) == ETHERTYPE_IPV4:
-            # The VLAN stack is part of a fragment's key (C2): two customers may use one address plan.
-            tags = (
-                frames.data[int(frames.offset[i]) + 12 : start - 2].tobytes() if frames.linktype == 1 else b""
-            )
             reason = _ipv4(parsed, packet, time_ns, tags)
         else:
-            reason = _ipv6(parsed, packet, time_ns)
+            reason = _ipv6(parsed, packet, time_ns, tags)
         if reason:
             parsed.bad[reason] += 1
 
@@ -78,7 +80,7 @@ def _ipv4(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes) -> str:
     )
 
 
-def _ipv6(parsed: Parsed, packet: bytes, time_ns: int) -> str:
+def _ipv6(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes) -> str:
     """Read one IPv6 packet and its extension headers (RFC 8200); return why it is bad, or ""."""
     if len(packet) < 40 or packet[0] >> 4 != 6:
         return "ip-header"
@@ -100,7 +102,7 @@ def _ipv6(parsed: Parsed, packet: bytes, time_ns: int) -> str:
             inner, place = packet[at], packet[at + 2] << 8 | packet[at + 3]
             if inner not in (PROTOCOL_UDP, PROTOCOL_TCP):
                 return ""
-            key = (b"", 6, src, dst, inner, packet[at + 4 : at + 8])
+            key = (tags, 6, src, dst, inner, packet[at + 4 : at + 8])
             parsed.fragments.append(
                 Fragment(key, place & 0xFFF8, bool(place & 1), packet[at + 8 : end], time_ns, inner)
             )

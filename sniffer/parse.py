@@ -178,31 +178,35 @@ def _normalise(frames: Frames) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     if link in (LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL):
         # A Linux cooked header is 16 bytes and ends, like Ethernet's, with the ethertype.
         start = frames.offset if link == LINKTYPE_ETHERNET else frames.offset + 2
-        rows = gather(data, start, V4_WIDTH).view(ROW_V4)
-        tagged = np.isin(rows["ethertype"], ETHERTYPES_VLAN)
-        l3 = start + 14
-        for _ in range(MAX_VLAN_TAGS):
-            if not tagged.any():
-                break
-            at = np.flatnonzero(tagged)
-            l3[at] += 4
-            rows[at] = gather(data, l3[at] - 14, V4_WIDTH).view(ROW_V4)
-            tagged[at] = np.isin(rows["ethertype"][at], ETHERTYPES_VLAN)
-        return rows, l3
+        return _untag(data, gather(data, start, V4_WIDTH).view(ROW_V4), start + 14)
     skip = {LINKTYPE_NULL: 4, LINKTYPE_LOOP: 4, LINKTYPE_LINUX_SLL2: 20}.get(link, 0)
     l3 = frames.offset + skip
     raw = np.zeros((len(frames), V4_WIDTH), np.uint8)
     raw[:, 14:] = gather(data, l3, V4_WIDTH - 14).view(np.uint8).reshape(-1, V4_WIDTH - 14)
     if link == LINKTYPE_LINUX_SLL2:
         raw[:, 12:14] = gather(data, frames.offset, 2).view(np.uint8).reshape(-1, 2)
-        rows = raw.reshape(-1).view(ROW_V4)
-    else:
-        rows = raw.reshape(-1).view(ROW_V4)
-        known = link in _IP_LINKTYPES
-        version = rows["version_ihl"] >> 4
-        rows["ethertype"] = (
-            np.where(version == 4, ETHERTYPE_IPV4, np.where(version == 6, ETHERTYPE_IPV6, 0)) * known
-        )
+        return _untag(data, raw.reshape(-1).view(ROW_V4), l3)
+    rows = raw.reshape(-1).view(ROW_V4)
+    known = link in _IP_LINKTYPES
+    version = rows["version_ihl"] >> 4
+    rows["ethertype"] = (
+        np.where(version == 4, ETHERTYPE_IPV4, np.where(version == 6, ETHERTYPE_IPV6, 0)) * known
+    )
+    return rows, l3
+
+
+def _untag(
+    data: NDArray[np.uint8], rows: NDArray[np.void], l3: NDArray[np.int64]
+) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Gather frames with VLAN tags again, from behind their tags."""
+    tagged = np.isin(rows["ethertype"], ETHERTYPES_VLAN)
+    for _ in range(MAX_VLAN_TAGS):
+        if not tagged.any():
+            break
+        at = np.flatnonzero(tagged)
+        l3[at] += 4
+        rows[at] = gather(data, l3[at] - 14, V4_WIDTH).view(ROW_V4)
+        tagged[at] = np.isin(rows["ethertype"][at], ETHERTYPES_VLAN)
     return rows, l3
 
 
