@@ -113,6 +113,11 @@ def gather(data: NDArray[np.uint8], at: NDArray[np.int64], width: int) -> NDArra
     return view[at]
 
 
+def pick(rows: NDArray[np.void], at: NDArray[np.int64]) -> NDArray[np.void]:
+    """Return the rows at some places. Taken as plain bytes, a tenth of what numpy asks for a structure."""
+    return rows.view(f"V{rows.dtype.itemsize}")[at].view(rows.dtype)
+
+
 @dataclass(slots=True)
 class Datagrams:
     """UDP payloads of one block, as arrays of one length n.
@@ -203,7 +208,7 @@ def add_datagrams(parsed: Parsed, found: Datagrams) -> None:
         keep = np.flatnonzero(~bad)
         found = Datagrams(
             found.data,
-            found.rows[keep],
+            pick(found.rows, keep),
             found.flow[keep],
             found.offset[keep],
             length[keep],

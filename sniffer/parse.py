@@ -25,6 +25,7 @@ from bystander.sniffer.datagrams import (
     fold_v6,
     gather,
     mix_flow,
+    pick,
 )
 from bystander.sniffer.frames import (
     LINKTYPE_ETHERNET,
@@ -83,13 +84,13 @@ class FrameParser:
             return parsed
         if udp.any():
             at = np.flatnonzero(udp)
-            self._add_v4(parsed, frames, rows[at], l3[at], end[at], at)
+            self._add_v4(parsed, frames, pick(rows, at), l3[at], end[at], at)
         rest = ~udp
         tcp = plain & (rows["protocol"] == PROTOCOL_TCP)
         if tcp.any():
             rest &= ~tcp
             at = np.flatnonzero(tcp)
-            at = at[self._tcp_of_interest(frames, rows[at], l3[at], end[at])]
+            at = at[self._tcp_of_interest(frames, pick(rows, at), l3[at], end[at])]
             rest[at] = True
         v6 = (rows["ethertype"] == ETHERTYPE_IPV6) & rest
         if v6.any():
@@ -205,7 +206,7 @@ def _untag(
             break
         at = np.flatnonzero(tagged)
         l3[at] += 4
-        rows[at] = gather(data, l3[at] - 14, V4_WIDTH).view(ROW_V4)
+        rows.view(f"V{V4_WIDTH}")[at] = gather(data, l3[at] - 14, V4_WIDTH)
         tagged[at] = np.isin(rows["ethertype"][at], ETHERTYPES_VLAN)
     return rows, l3
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.sniffer.address import Endpoint
-from bystander.sniffer.datagrams import Datagrams, synthetic
+from bystander.sniffer.datagrams import Datagrams, pick, synthetic
 from bystander.sniffer.rtp import RtpPackets
 
 MAX_WAITING: Final = 4096
@@ -60,7 +60,7 @@ class Probation:
         self, datagrams: Datagrams, packets: RtpPackets, strange: NDArray[np.int64]
     ) -> Iterator[tuple[int, list[Datagrams]]]:
         """Yield (first packet of a flow to let in, earlier packets of it that waited here)."""
-        rows = datagrams.rows[packets.which[strange]]
+        rows = pick(datagrams.rows, packets.which[strange])
         strange = strange[(rows["sport"] >= _LOWEST_PORT) & (rows["dport"] >= _LOWEST_PORT)]
         keys, first, inverse, counts = np.unique(
             packets.key[strange], return_index=True, return_inverse=True, return_counts=True

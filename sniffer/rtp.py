@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.sniffer.datagrams import Datagrams
+from bystander.sniffer.datagrams import Datagrams, pick
 
 HEADER_BYTES = 12
 #: Comfort noise (RFC 3389), and the payload type that carried it before that.
@@ -80,7 +80,7 @@ def looks_like_rtcp(d: Datagrams) -> NDArray[np.bool_]:
 def read_rtp(d: Datagrams, which: NDArray[np.int64]) -> tuple[RtpPackets, int]:
     """Read the headers of datagrams that look like RTP: (packets, how many had a broken header)."""
     every = len(which) == len(d)
-    rows = d.rows if every else d.rows[which]
+    rows = d.rows if every else pick(d.rows, which)
     offset = (d.offset if every else d.offset[which]) + HEADER_BYTES
     size = (d.size if every else d.size[which]) - HEADER_BYTES
     ssrc = rows["ssrc"].astype(np.uint64)

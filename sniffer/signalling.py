@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.sniffer.datagrams import Datagrams
+from bystander.sniffer.datagrams import Datagrams, pick
 from bystander.sniffer.parse import SIP_HEADS
 
 SIP_PORTS = (5060, 5061)
@@ -23,7 +23,7 @@ def may_be_sip(d: Datagrams, among: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return which of the datagrams numbered ``among`` are worth a look by the SIP parser (int64[m])."""
     if not len(among):
         return among
-    rows = d.rows[among]
+    rows = pick(d.rows, among)
     head = rows["head"]
     worth = np.isin(head, SIP_HEADS)
     for port in SIP_PORTS:
