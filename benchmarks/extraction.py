@@ -16,8 +16,9 @@ from benchmarks.verify import check
 CASES = {
     "200 calls": Traffic(calls=200, seconds=100),
     "200 calls, 30 % noise": Traffic(calls=200, seconds=100, noise=0.3),
-    "2000 calls": Traffic(calls=2000, seconds=20),
-    "2000 calls, 30 % noise": Traffic(calls=2000, seconds=20, noise=0.3),
+    "2000 calls": Traffic(calls=2000, seconds=60),
+    "2000 calls, 30 % noise": Traffic(calls=2000, seconds=60, noise=0.3),
+    "2000 calls of 20 s": Traffic(calls=2000, seconds=20),
     "10000 calls, some 600 at once": Traffic(calls=10000, seconds=4, stagger_s=90.0),
     "200 calls, loss, reorder, copies": Traffic(
         calls=200, seconds=50, loss=0.02, reorder=0.02, duplicates=0.1

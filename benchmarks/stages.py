@@ -25,8 +25,8 @@ from benchmarks.traffic import cached
 
 CASES = {
     "200 calls": Traffic(calls=200, seconds=100),
-    "2000 calls": Traffic(calls=2000, seconds=20),
-    "2000 calls, 30 % noise": Traffic(calls=2000, seconds=20, noise=0.3),
+    "2000 calls": Traffic(calls=2000, seconds=60),
+    "2000 calls, 30 % noise": Traffic(calls=2000, seconds=60, noise=0.3),
 }
 _CHUNK = 1 << 26
 

@@ -39,6 +39,8 @@ log = logging.getLogger("bystander")
 _TICK_S: Final = 0.25
 _BEAT_S: Final = 5.0
 _RETRY_S: Final = 10.0
+#: Empty spool files kept ready: a file system takes its time to make one, and calls may all begin at once.
+_SPARE_SLOTS: Final = 512
 #: After so long on frames alone the loop looks at everything else.
 _TURN_S: Final = 0.05
 _DAY_NS: Final = 86_400_000_000_000
@@ -130,6 +132,11 @@ class Recorder:
     async def recover(self) -> None:
         """Take up what an earlier process left: its calls in progress, and their media."""
         self._sweep_parts()
+        known_files = {stream.file for stream in self._left}
+        for path in self._config.recording.spool.glob("slot-*.spool"):
+            # A file cut off before it could say whose it is holds nothing that anybody could place.
+            if path.stat().st_size and path not in known_files:
+                self._spool.recycle(path)
         if not self._messages and not self._left:
             return
         if self._messages:
@@ -186,6 +193,7 @@ class Recorder:
         if interface is None:
             raise UserError("no interface to record from; give --interface IF, or set [capture] interface")
         capture = self._config.capture
+        self._spool.prepare(_SPARE_SLOTS)
         with Ring(interface, ring_bytes=capture.ring_mb << 20, user_filter=capture.filter) as ring:
             self._ring = ring
             ready = asyncio.Event()

@@ -281,9 +281,10 @@ class Pipeline:
         self._lossy.add(stream.id)
 
     def _end(self, stream: Stream) -> None:
-        """A stream is over: what is left of it stays in memory until its call is written."""
+        """A stream is over. What is left of it stays in memory until its call is written, unless it must last."""
         if stream.alive:
-            self._spool.finish(stream.id)
+            if not self.settings.durable:
+                self._spool.finish(stream.id)
             tail = self.streams.end(stream)
             if self.calls.may_be_relayed(stream):
                 self.calls.stream_heard(stream, prints(tail))

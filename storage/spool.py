@@ -63,8 +63,10 @@ class Spool:
         self._in_memory: dict[int, Media] = {}
         self._slots: dict[int, Path] = {}
         self._fresh: set[int] = set()
-        self._empty: deque[Path] = deque()
-        self._next_slot = 1 + max((_slot_number(path) for path in folder.glob("slot-*.spool")), default=0)
+        slots = sorted(folder.glob("slot-*.spool"), key=_slot_number)
+        #: Slots that hold nothing: what is in the others belongs to streams of an earlier process.
+        self._empty = deque(path for path in slots if path.stat().st_size == 0)
+        self._next_slot = 1 + max(map(_slot_number, slots), default=0)
         self.bytes_written = 0
 
     def describe(self, stream: int, facts: Callable[[], dict[str, Any]]) -> None:
@@ -100,9 +102,19 @@ class Spool:
         self._fresh.discard(stream)
         return self._slots.pop(stream, None), self._in_memory.pop(stream, Media())
 
+    def prepare(self, slots: int) -> None:
+        """Make empty slots until there are so many, so that no stream waits for one. Raises OSError."""
+        while len(self._empty) < slots:
+            path = self._new_slot()
+            path.touch(0o600)
+            self._empty.append(path)
+
     def recycle(self, path: Path) -> None:
         """Empty a file that :meth:`take` gave away, and use it again. Safe to call from any thread."""
-        os.truncate(path, 0)
+        try:
+            os.truncate(path, 0)
+        except FileNotFoundError:
+            pass  # a full disk kept it from ever being made; it will be when it is needed
         self._empty.append(path)
 
     def bytes_held(self) -> int:
@@ -135,6 +147,10 @@ class Spool:
         self._fresh.discard(stream)
         self.bytes_written += size
 
+    def _new_slot(self) -> Path:
+        number, self._next_slot = self._next_slot, self._next_slot + 1
+        return self.folder / f"slot-{number}.spool"
+
     def _file(self, stream: int) -> int:
         """Return the stream's file, open for appending."""
         file = self._open.get(stream)
@@ -148,8 +164,7 @@ class Spool:
             try:
                 path = self._empty.popleft()
             except IndexError:
-                path = self.folder / f"slot-{self._next_slot}.spool"
-                self._next_slot += 1
+                path = self._new_slot()
             self._slots[stream] = path
             self._fresh.add(stream)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
