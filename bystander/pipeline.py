@@ -281,7 +281,7 @@ class Pipeline:
         self._lossy.add(stream.id)
 
     def _end(self, stream: Stream) -> None:
-        """A stream is over. What is left of it stays in memory until its call is written, unless it must last."""
+        """A stream is over; what is left of it stays in memory until its call is written, or goes to disk."""
         if stream.alive:
             if not self.settings.durable:
                 self._spool.finish(stream.id)

@@ -35,7 +35,8 @@ def presses(run: PacketRun, payload_types: set[int]) -> list[Press]:
         # A packet may carry several events end to end (RFC 4733 §2.5.1.5), each four bytes.
         for at in range(0, len(payload) - 3, 4):
             code, duration = payload[at], payload[at + 2] << 8 | payload[at + 3]
-            if code < len(DIGITS):
+            # Zeros behind an event are padding, not a press of 0.
+            if code < len(DIGITS) and (duration or not at):
                 if duration == _LONGEST_SEGMENT:
                     segment_ends.add((code, (ts + duration) & 0xFFFFFFFF))
                 seen[code, ts] = min(seen.get((code, ts), time_ns), time_ns)

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.codecs.g711 import PCMA, SILENCE, decode, table
+from bystander.codecs.g711 import PCMU, SILENCE, decode, table
 
 CLOCK_HZ: Final = 8000
 NS_PER_SAMPLE: Final = 125_000
@@ -53,13 +53,11 @@ def _frames(left_law: int, right_law: int) -> NDArray[np.uint32]:
 class Channel:
     """The runs of one channel, in absolute sample positions of the recording, read block by block.
 
-    Runs laid later win over those laid earlier. Reading goes forward only: what lies wholly before the block
-    just read is let go.
+    Runs laid later win over those laid earlier.
     """
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
-        self._sorted = True
 
     def lay(self, run: Run) -> None:
         """Put a run on top of what is there."""
@@ -80,7 +78,7 @@ class Channel:
         laws = {run.law for run in runs}
         if len(laws) > 1:
             return self._decoded(start, len(raw), runs)
-        law = laws.pop() if laws else PCMA
+        law = laws.pop() if laws else PCMU
         if not _covered(runs, start, stop):
             raw.fill(SILENCE[law])
         for run in runs:
