@@ -116,6 +116,7 @@ class Recorder:
                 target=self._target,
                 excluded=lambda call: is_excluded(config, call),
                 durable=True,
+                observe_flush=self.metrics.flush_seconds.observe,
                 keep_unclaimed=recording.keep_unclaimed,
                 orphan_target=lambda first_ns, _: self._dated(first_ns, "unclaimed"),
             ),

@@ -6,6 +6,7 @@ frames say so, or when :meth:`Pipeline.advance` is told so on a quiet wire.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -124,6 +125,8 @@ class PipelineSettings:
     #: Keep streams that no call claims as recordings of their own, at ``orphan_target(first_ns, stream id)``.
     keep_unclaimed: bool = False
     orphan_target: Callable[[int, int], Path] = lambda first_ns, stream: Path(f"{first_ns}-{stream}.wav")
+    #: Told how long each flush took, in seconds.
+    observe_flush: Callable[[float], None] = lambda _seconds: None
     max_streams: int = 16384
 
 
@@ -234,7 +237,9 @@ class Pipeline:
                 self._end(own)
         if self.settings.durable and self.now_ns >= self._next_flush_ns:
             self._next_flush_ns = self.now_ns + _FLUSH_NS
+            began = time.monotonic()
             self.streams.flush_old()
+            self.settings.observe_flush(time.monotonic() - began)
 
     def close(self, *, interrupted: bool = False) -> None:
         """End of the capture: everything still open is handed out.
