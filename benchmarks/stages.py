@@ -118,7 +118,8 @@ class Clock:
 def measure(capture: Path, folder: Path) -> Clock:
     """Take a capture through the pipeline to WAVs in ``folder``, all in this process, under a clock."""
     from bystander.finish import finish
-    from bystander.pipeline import FinishedCall, Orphan, Pipeline, PipelineSettings
+    from bystander.finished import FinishedCall, Orphan
+    from bystander.pipeline import Pipeline, PipelineSettings
     from bystander.sniffer.capturefile import open_captures
     from bystander.storage.spool import Spool
 

@@ -20,8 +20,9 @@ from typing import Any, Final
 from bystander.config import Config
 from bystander.errors import UserError
 from bystander.finish import Written
+from bystander.finished import Finished, FinishedCall, Orphan
 from bystander.metrics import Health, Metrics, MetricsServer, Totals
-from bystander.pipeline import Finished, FinishedCall, Orphan, Pipeline, PipelineSettings
+from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
 from bystander.settings import call_settings, is_excluded

@@ -14,7 +14,8 @@ from bystander import __version__
 from bystander.config import Config
 from bystander.errors import UserError
 from bystander.finish import Written
-from bystander.pipeline import Finished, Orphan, Pipeline, PipelineSettings
+from bystander.finished import Finished, Orphan
+from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import prepare_process
 from bystander.report import rfc3339
 from bystander.settings import call_settings, is_excluded

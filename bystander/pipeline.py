@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.codecs.packets import PacketRun
-from bystander.finish import Job, StreamMedia, Written
-from bystander.report import call_object, recording_object, stream_object
+from bystander.finish import Job
+from bystander.finished import Finished, FinishedCall, Orphan, facts_of, joined_midway, media_of
+from bystander.report import stream_object
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.calls import Call, CallSettings, CallTable
 from bystander.sniffer.claims import StreamLike
@@ -53,62 +54,6 @@ _NONSENSE_NS = 100 * 86_400_000_000_000
 
 #: Time in ns, source, destination, transport and bytes of what may be SIP.
 _Message = tuple[int, Endpoint, Endpoint, str, bytes]
-
-
-@dataclass(slots=True)
-class FinishedCall:
-    """A call that is over: what it was, what is to be written, and how to describe it once that is done."""
-
-    call: Call
-    job: Job
-    streams: list[dict[str, Any]]
-    capture_loss: bool
-    excluded: bool
-    root: Path
-    spool: Spool
-
-    def describe(self, written: Written) -> dict[str, Any]:
-        """Return the call's JSON object."""
-        return call_object(
-            self.call,
-            self.streams,
-            written,
-            self.root,
-            capture_loss=self.capture_loss,
-            excluded=self.excluded,
-        )
-
-    def discard(self) -> None:
-        """Give the spool files back: the recording is written, or will never be."""
-        give_back(self.job, self.spool)
-
-
-@dataclass(slots=True)
-class Orphan:
-    """A stream that no call claimed, kept by configuration: a recording of its own, on the left channel."""
-
-    job: Job
-    stream: dict[str, Any]
-    root: Path
-    spool: Spool
-
-    def describe(self, written: Written) -> dict[str, Any]:
-        """Return the stream's JSON object with its recording."""
-        return self.stream | {"recording": recording_object(written, self.root)}
-
-    def discard(self) -> None:
-        """Give the spool file back."""
-        give_back(self.job, self.spool)
-
-
-Finished = FinishedCall | Orphan
-
-
-def give_back(job: Job, spool: Spool) -> None:
-    """Return the spool files of a job."""
-    for stream in job.streams:
-        if stream.file is not None:
-            spool.recycle(stream.file)
 
 
 @dataclass(slots=True)
@@ -255,8 +200,9 @@ class Pipeline:
             self._end(stream)
         for call in self.calls.close(self.now_ns):
             self._hand_out(call)
-        for stream in [*self._by_id.values(), *self._recovered.values()]:
-            self._drop(stream)
+        left: list[StreamLike] = [*self._by_id.values(), *self._recovered.values()]
+        for like in left:
+            self._drop(like)
 
     def replay(self, arrival: Arrival) -> None:
         """Take one SIP message: of the wire, or of an earlier process that kept it."""
@@ -332,7 +278,7 @@ class Pipeline:
 
     def _hand_out(self, call: Call) -> None:
         streams, media = [], []
-        loss = _joined_midway(call) or (self._interrupted and call.ended_by == "capture-end")
+        loss = joined_midway(call) or (self._interrupted and call.ended_by == "capture-end")
         for claimed in call.streams:
             taken = self._take(claimed.stream)
             if taken is None:
@@ -342,7 +288,7 @@ class Pipeline:
             loss = loss or isinstance(stream, RecoveredStream) or stream.id in self._lossy
             self._lossy.discard(stream.id)
             encodings = {pt: known.encoding for pt, known in claimed.formats.items()}
-            media.append(_media(stream, file, memory, claimed.by, encodings, claimed.encrypted))
+            media.append(media_of(stream, file, memory, claimed.by, encodings, claimed.encrypted))
             streams.append(
                 stream_object(
                     src=stream.src,
@@ -401,7 +347,7 @@ class Pipeline:
             root = self.settings.root
             job = Job(
                 target=root / self.settings.orphan_target(stream.first_ns, stream.id),
-                streams=[_media(stream, file, memory, "caller", {}, False)],
+                streams=[media_of(stream, file, memory, "caller", {}, False)],
                 starts_ns=None,
                 ends_ns=stream.last_ns + _PACKET_NS,
                 durable=self.settings.durable,
@@ -412,45 +358,3 @@ class Pipeline:
             self._spool.recycle(file)
         if len(self._unclaimed) < MAX_UNCLAIMED_LISTED:
             self._unclaimed.append(described)
-
-
-def _media(
-    stream: Stream | RecoveredStream,
-    file: Path | None,
-    memory: Media | None,
-    by: str,
-    encodings: dict[int, str],
-    encrypted: bool,
-) -> StreamMedia:
-    figures = stream.figures
-    return StreamMedia(
-        by=by,
-        encodings=encodings,
-        encrypted=encrypted,
-        packets=figures.packets,
-        first_ns=stream.first_ns,
-        last_ns=figures.last_ns,
-        epoch_ns=figures.epoch_ns,
-        file=file,
-        memory=memory,
-    )
-
-
-def _joined_midway(call: Call) -> bool:
-    """Tell whether the call was going on when the capture began: its first INVITE was never seen."""
-    return not any(
-        arrival.message.method == "INVITE" and not arrival.message.to_tag for arrival in call.messages
-    )
-
-
-def facts_of(stream: Stream) -> dict[str, Any]:
-    """Describe a stream as the spool keeps it for a process that comes after us."""
-    return {
-        "id": stream.id,
-        "src": stream.src,
-        "dst": stream.dst,
-        "ssrc": stream.ssrc,
-        "first_ns": stream.first_ns,
-        "payload_types": stream.payload_types,
-        "figures": asdict(stream.figures),
-    }

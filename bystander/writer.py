@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from bystander.finish import Written, finish
-from bystander.pipeline import Finished
+from bystander.finished import Finished
 
 _QUEUE = 256
 

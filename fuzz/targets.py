@@ -12,7 +12,8 @@ from typing import Final, Protocol
 import numpy as np
 
 from bystander.codecs.packets import PacketRun
-from bystander.pipeline import FinishedCall, Orphan, Pipeline, PipelineSettings
+from bystander.finished import FinishedCall, Orphan
+from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.errors import CaptureError
 from bystander.sniffer.frames import PAD, Frames

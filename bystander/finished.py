@@ -1,0 +1,113 @@
+"""Calls and streams that are over, on their way from the pipeline to the writer and the index."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bystander.finish import Job, StreamMedia, Written
+from bystander.report import call_object, recording_object
+from bystander.sniffer.calls import Call
+from bystander.sniffer.recovered import RecoveredStream
+from bystander.sniffer.streams import Stream
+from bystander.storage.spool import Media, Spool
+
+
+@dataclass(slots=True)
+class FinishedCall:
+    """A call that is over: what it was, what is to be written, and how to describe it once that is done."""
+
+    call: Call
+    job: Job
+    streams: list[dict[str, Any]]
+    capture_loss: bool
+    excluded: bool
+    root: Path
+    spool: Spool
+
+    def describe(self, written: Written) -> dict[str, Any]:
+        """Return the call's JSON object."""
+        return call_object(
+            self.call,
+            self.streams,
+            written,
+            self.root,
+            capture_loss=self.capture_loss,
+            excluded=self.excluded,
+        )
+
+    def discard(self) -> None:
+        """Give the spool files back: the recording is written, or will never be."""
+        give_back(self.job, self.spool)
+
+
+@dataclass(slots=True)
+class Orphan:
+    """A stream that no call claimed, kept by configuration: a recording of its own, on the left channel."""
+
+    job: Job
+    stream: dict[str, Any]
+    root: Path
+    spool: Spool
+
+    def describe(self, written: Written) -> dict[str, Any]:
+        """Return the stream's JSON object with its recording."""
+        return self.stream | {"recording": recording_object(written, self.root)}
+
+    def discard(self) -> None:
+        """Give the spool file back."""
+        give_back(self.job, self.spool)
+
+
+Finished = FinishedCall | Orphan
+
+
+def give_back(job: Job, spool: Spool) -> None:
+    """Return the spool files of a job."""
+    for stream in job.streams:
+        if stream.file is not None:
+            spool.recycle(stream.file)
+
+
+def media_of(
+    stream: Stream | RecoveredStream,
+    file: Path | None,
+    memory: Media | None,
+    by: str,
+    encodings: dict[int, str],
+    encrypted: bool,
+) -> StreamMedia:
+    """Describe a stream as the writer of its recording needs it."""
+    figures = stream.figures
+    return StreamMedia(
+        by=by,
+        encodings=encodings,
+        encrypted=encrypted,
+        packets=figures.packets,
+        first_ns=stream.first_ns,
+        last_ns=figures.last_ns,
+        epoch_ns=figures.epoch_ns,
+        file=file,
+        memory=memory,
+    )
+
+
+def joined_midway(call: Call) -> bool:
+    """Tell whether the call was going on when the capture began: its first INVITE was never seen."""
+    return not any(
+        arrival.message.method == "INVITE" and not arrival.message.to_tag for arrival in call.messages
+    )
+
+
+def facts_of(stream: Stream) -> dict[str, Any]:
+    """Describe a stream as the spool keeps it for a process that comes after us."""
+    return {
+        "id": stream.id,
+        "src": stream.src,
+        "dst": stream.dst,
+        "ssrc": stream.ssrc,
+        "first_ns": stream.first_ns,
+        "payload_types": stream.payload_types,
+        "figures": asdict(stream.figures),
+    }
