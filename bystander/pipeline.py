@@ -41,6 +41,8 @@ from bystander.storage.spool import Media, Spool
 
 _TICK_NS = 250_000_000
 _FLUSH_NS = 1_000_000_000
+#: Frames of several sources are out of order by less than this; beyond, somebody set the clock.
+_SET_BACK_NS = 60_000_000_000
 #: A stream of an ended call is over when it has been quiet for this long: its address may be another's next.
 _QUIET_NS = 300_000_000
 #: An orphan ends with its last packet, which is taken to be this long.
@@ -166,6 +168,9 @@ class Pipeline:
         if self.now_ns - now_ns > _SET_BACK_NS:
             # Not packets out of order: the clock was set back, and calls must end all the same.
             self._next_tick_ns = self._next_flush_ns = self.now_ns = now_ns
+        if now_ns < self.now_ns - _SET_BACK_NS:
+            # The clock was set back: waiting until it has caught up would leave calls open for as long.
+            self.now_ns = self._next_tick_ns = self._next_flush_ns = now_ns
         self.now_ns = max(self.now_ns, now_ns)
         if self.now_ns < self._next_tick_ns:
             return
