@@ -321,7 +321,7 @@ class Recorder:
         evidence = call.job.target.with_suffix(".pcap")
         if error is None and isinstance(call, FinishedCall):
             try:
-                write_file(evidence, evidence_pcap(call.call.messages), durable=True)
+                write_file(evidence, [evidence_pcap(call.call.messages)], durable=True)
             except OSError as problem:
                 error = problem
         if error is not None or written is None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -38,47 +39,44 @@ def write_wav(
 ) -> tuple[str, int]:
     """Write stereo blocks, int16[n, 2], ``frames`` in all; return (SHA-256 in hex, size in bytes).
 
-    ``durable`` waits until the disk has it. Raises OSError; then there is no file.
+    Raises OSError; then there is no file.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
     digest = hashlib.sha256()
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            size = _put(descriptor, header(frames, rate_hz), digest)
-            for block in blocks:
-                size += _put(descriptor, block.reshape(-1).view(np.uint8).data, digest)
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        part.rename(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_folder(target.parent)
+    size = 0
+
+    def parts() -> Iterator[bytes | memoryview]:
+        nonlocal size
+        samples = (block.reshape(-1).view(np.uint8).data for block in blocks)
+        for part in chain([header(frames, rate_hz)], samples):
+            digest.update(part)
+            size += len(part)
+            yield part
+
+    write_file(target, parts(), durable=durable)
     return digest.hexdigest(), size
 
 
-def write_file(target: Path, data: bytes, *, durable: bool = False) -> None:
-    """Write a small file whole or not at all. Raises OSError; then there is no file."""
+def write_file(target: Path, parts: Iterable[bytes | memoryview], *, durable: bool = False) -> None:
+    """Write a file whole or not at all; ``durable`` waits until the disk has it.
+
+    Raises OSError; then there is no file.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    unfinished = target.with_name(target.name + ".part")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            for part in parts:
+                left = memoryview(part)
+                while left:
+                    left = left[os.write(descriptor, left) :]
             if durable:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        part.rename(target)
+        unfinished.rename(target)
     except BaseException:
-        part.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
     if durable:
         sync_folder(target.parent)
@@ -91,11 +89,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _put(descriptor: int, data: bytes | memoryview, digest: hashlib._Hash) -> int:
-    digest.update(data)
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-    return len(data)
