@@ -46,7 +46,7 @@ def write_wav(
 
     def parts() -> Iterator[bytes | memoryview]:
         nonlocal size
-        samples = (memoryview(block.reshape(-1).view(np.uint8)) for block in blocks)
+        samples = (block.reshape(-1).view(np.uint8).data for block in blocks)
         opening = memoryview(header(frames, rate_hz))
         for part in chain([opening], samples):
             digest.update(part)
