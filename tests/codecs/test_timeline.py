@@ -1,0 +1,73 @@
+"""The timeline against a mix done sample by sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bystander.codecs import timeline
+from bystander.codecs.g711 import PCMA, PCMU, SILENCE, table
+from bystander.codecs.timeline import Channel, Run, render, runs_from_packets
+
+RUNS = st.lists(
+    st.tuples(st.integers(-50, 400), st.sampled_from([PCMA, PCMU]), st.binary(max_size=200)), max_size=6
+)
+
+
+def channel(runs: list[tuple[int, int, bytes]]) -> Channel:
+    built = Channel()
+    for position, law, data in runs:
+        built.lay(Run(position, law, np.frombuffer(data, np.uint8)))
+    return built
+
+
+def mixed(runs: list[tuple[int, int, bytes]], length: int) -> np.ndarray:
+    """What should come out: later runs win, silence where there are none (+-8: the laws' smallest step)."""
+    out = np.zeros(length, np.int16)
+    for position, law, data in runs:
+        for i, code in enumerate(data):
+            if 0 <= position + i < length:
+                out[position + i] = table(law)[code]
+    return out
+
+
+@settings(max_examples=80, deadline=None)
+@given(RUNS, RUNS, st.integers(1, 500), st.sampled_from([64, 100, 4096]))
+def test_later_runs_win_and_the_rest_is_silence(left, right, length, block) -> None:  # type: ignore[no-untyped-def]
+    before = timeline.BLOCK
+    timeline.BLOCK = block  # type: ignore[misc]
+    try:
+        frames = np.concatenate([part.copy() for part in render(channel(left), channel(right), length)])
+    finally:
+        timeline.BLOCK = before  # type: ignore[misc]
+    assert frames.shape == (length, 2)
+    for side, runs in enumerate((left, right)):
+        assert np.abs(frames[:, side].astype(int) - mixed(runs, length)).max() <= 8
+
+
+@pytest.mark.parametrize("laws", [(PCMA, PCMA), (PCMA, PCMU), (PCMU, PCMA), (PCMU, PCMU)])
+def test_each_side_has_its_own_law(laws: tuple[int, int]) -> None:
+    data = bytes(range(256))
+    (frames,) = render(channel([(0, laws[0], data)]), channel([(0, laws[1], data[::-1])]), 256)
+    assert frames[:, 0].tolist() == table(laws[0]).tolist()
+    assert frames[:, 1].tolist() == table(laws[1]).tolist()[::-1]
+
+
+def test_an_empty_channel_is_silent() -> None:
+    (frames,) = render(Channel(), Channel(), 10)
+    assert frames.shape == (10, 2)
+    assert np.abs(frames).max() <= abs(int(table(PCMA)[SILENCE[PCMA]]))
+
+
+def test_kept_packets_go_where_their_timestamps_say() -> None:
+    """C14: reordered, wrapped, and a jump that the clock does not share."""
+    seq = np.array([12, 10, 11, 13], np.int64)
+    start = 2**32 - 160
+    ts = np.array([start + 320, start, start + 160, start + 900_000], np.int64) % 2**32
+    times = np.array([40, 0, 20, 60], np.int64) * 1_000_000
+    payloads = [bytes([n]) * 160 for n in (2, 0, 1, 3)]
+    epoch, runs = runs_from_packets(seq, ts.astype(np.uint32), times, payloads, PCMA)
+    assert epoch == 0
+    assert [(run.position, int(run.samples[0])) for run in runs] == [(0, 0), (160, 1), (320, 2), (480, 3)]
