@@ -108,6 +108,8 @@ class Pipeline:
         self.now_ns = self.last_frame_ns = 0
         self._next_tick_ns = self._next_flush_ns = 0
         self._lossy: set[int] = set()
+        #: Call-IDs taken over from an earlier process, and when it last heard of each.
+        self._resumed: dict[str, int] = {}
         self._interrupted = False
         self.bad: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
@@ -210,7 +212,11 @@ class Pipeline:
             self._drop(like)
 
     def replay(self, arrival: Arrival) -> None:
-        """Take one SIP message: of the wire, or of an earlier process that kept it."""
+        """Take one SIP message that an earlier process kept: calls it had answered were missed in part."""
+        self._resumed[arrival.message.call_id] = arrival.time_ns
+        self._take_sip(arrival)
+
+    def _take_sip(self, arrival: Arrival) -> None:
         if self._arrived is not None:
             self._arrived(arrival)
         self.calls.feed(arrival)
@@ -277,13 +283,16 @@ class Pipeline:
             self.counters["not-sip"] += 1
             return
         arrival = Arrival(time_ns, src, dst, transport_name, message, raw)
-        self.replay(arrival)
+        self._take_sip(arrival)
 
     # Calls that are over.
 
     def _hand_out(self, call: Call) -> None:
         streams, media = [], []
         loss = joined_midway(call) or (self._interrupted and call.ended_by == "capture-end")
+        resumed_ns = self._resumed.pop(call.call_id, None)
+        if resumed_ns is not None and call.answered_ns is not None:
+            loss = loss or call.answered_ns <= resumed_ns
         for claimed in call.streams:
             taken = self._take(claimed.stream)
             if taken is None:
