@@ -118,6 +118,7 @@ class Pipeline:
 
     def audio(self, stream: Stream, position: int, law: int, samples: NDArray[np.uint8]) -> None:
         """Take a run of G.711 from the stream table. A full disk costs this run; capture goes on."""
+        self._describe(stream)
         try:
             self._spool.audio(stream.id, position, law, samples)
         except OSError as error:
@@ -125,10 +126,16 @@ class Pipeline:
 
     def packets(self, stream: Stream, run: PacketRun) -> None:
         """Take kept packets from the stream table."""
+        self._describe(stream)
         try:
             self._spool.packets(stream.id, run)
         except OSError as error:
             self._lose(stream, error)
+
+    def _describe(self, stream: Stream) -> None:
+        """Let the spool say whose media it gets: of a stream so new that nobody else has heard of it, too."""
+        if self.settings.durable:
+            self._spool.describe(stream.id, partial(facts_of, stream))
 
     # The way of the data.
 
@@ -263,8 +270,6 @@ class Pipeline:
         """Tell the calls of streams that are new."""
         for stream in self.streams.started:
             self._by_id[stream.id] = stream
-            if self.settings.durable:
-                self._spool.describe(stream.id, partial(facts_of, stream))
             self.calls.stream_started(stream)
         self.streams.started.clear()
 
