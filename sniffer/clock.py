@@ -5,12 +5,14 @@ plus an offset; the offset is set when the stream starts and again only where ti
 clock part company:
 
 - at once, when they disagree by more than a second from one packet to the next (the sender's timestamps
-  jumped, stood still through a hold, or started over);
+  jumped, stood still through a hold, or started over), unless what follows is a burst: then the network had
+  stalled, and the timestamps were right;
 - at the end of the stream's first seconds, when its earliest packet, not its first, becomes the anchor: a
   first packet delayed on its way must not push the whole stream back;
 - slowly, when the least delay seen in each second has wandered by more than ten milliseconds: two clocks a
   hundred parts per million apart are a third of a second apart after an hour (C16). At most four samples a
-  second are inserted or dropped, which nobody hears.
+  second are inserted or dropped, which nobody hears. More than a second is a mistake made earlier, and put
+  right at once.
 
 Jitter (RFC 3550 §6.4.1) is a recurrence, but a linear one: its value after a run of packets, and the sum of
 its values through the run, are weighted sums of the differences, so no loop over packets is needed.
@@ -40,6 +42,10 @@ _MAX_CORRECTION = 4
 _SETTLING = 2
 _GAIN = 15 / 16
 _FAR = np.iinfo(np.int64).max
+#: A stall is told from a hold by the burst after it: this far ahead of the clock, within that time.
+_BURST = 3 * CLOCK_HZ // 50
+_BURST_NS = 500_000_000
+_NO_TIME = np.iinfo(np.int64).min
 #: No clock is set back by so much in the middle of a call (a minute).
 _NONSENSE = 60 * CLOCK_HZ
 
@@ -62,6 +68,11 @@ class Clocks:
         self._windows = np.zeros(capacity, np.int64)
         self._started = np.zeros(capacity, bool)
         self._by_size = np.zeros(capacity, bool)
+        # Of the last pause with no gap in the timestamps: when it ended, and the offset before it.
+        self._paused_ns = np.full(capacity, _NO_TIME, np.int64)
+        self._paused_offset = np.zeros(capacity, np.int64)
+        #: Streams that must be placed one packet at a time.
+        self._watched = np.zeros(capacity, bool)
         self._jitter = np.zeros(capacity)
         self._jitter_sum = np.zeros(capacity)
         self._jitter_count = np.zeros(capacity, np.int64)
@@ -70,7 +81,8 @@ class Clocks:
     def start(self, stream: int) -> None:
         """Forget whatever this number meant before: the next packet begins a timeline."""
         self._started[stream] = False
-        self._by_size[stream] = False
+        self._by_size[stream] = self._watched[stream] = False
+        self._paused_ns[stream] = _NO_TIME
         self._least_delay[stream] = _FAR
         self._windows[stream] = 0
         self._jitter[stream] = self._jitter_sum[stream] = 0.0
@@ -127,8 +139,8 @@ class Clocks:
         jumped = spread > _JUMP
         short = (advance >= 0) & (advance < before)
         wrong = jumped | short
-        if wrong.any() or self._by_size[who].any():
-            careful = np.logical_or.reduceat(wrong, heads) | self._by_size[who]
+        if wrong.any() or self._watched[who].any():
+            careful = np.logical_or.reduceat(wrong, heads) | self._watched[who]
             for i in np.flatnonzero(careful).tolist():
                 part = slice(int(heads[i]), int(tails[i]) + 1)
                 position[part] = self._place_carefully(
@@ -151,7 +163,10 @@ class Clocks:
         self._last_size[who] = size[tails]
         self._note_newest(who, heads, tails, extended, position, size)
         delay = (time_ns - np.repeat(self.epoch_ns[who], lengths)) // _NS_PER_SAMPLE - position
-        self._least_delay[who] = np.minimum(self._least_delay[who], np.minimum.reduceat(delay, heads))
+        least = np.minimum.reduceat(delay, heads)
+        if (least < -_NONSENSE).any():
+            least = np.minimum.reduceat(np.where(delay < -_NONSENSE, _FAR, delay), heads)
+        self._least_delay[who] = np.minimum(self._least_delay[who], least)
         self._add_jitter(who, heads, lengths, spread, fresh)
         return position
 
@@ -165,7 +180,8 @@ class Clocks:
         self.epoch_ns[seen[first]] += least[first] * _NS_PER_SAMPLE
         wandered = seen[~first & (np.abs(least) > _DRIFT)]
         if len(wandered):
-            by = np.clip(least[~first & (np.abs(least) > _DRIFT)], -_MAX_CORRECTION, _MAX_CORRECTION)
+            by = least[~first & (np.abs(least) > _DRIFT)]
+            by = np.where(np.abs(by) > _JUMP, by, np.clip(by, -_MAX_CORRECTION, _MAX_CORRECTION))
             self._offset[wandered] += by
             self._end[wandered] += by
 
@@ -229,6 +245,7 @@ class Clocks:
         number, end, length = int(self._top[who]), int(self._end[who]), int(self._length[who])
         epoch = int(self.epoch_ns[who])
         by_size = bool(self._by_size[who])
+        paused_ns, paused_offset = int(self._paused_ns[who]), int(self._paused_offset[who])
         for seq, add, waited, time, samples, jumped, short in packets:
             timestamp += add
             position = timestamp + offset
@@ -241,10 +258,20 @@ class Clocks:
                     if waited - length * step >= _SETTLED:
                         position = _by_time((time - epoch) // _NS_PER_SAMPLE, end)
                 elif jumped:
+                    if waited > add == length and step == 1:
+                        paused_ns, paused_offset = time, offset
                     position = _by_time((time - epoch) // _NS_PER_SAMPLE, end)
                     self.jumps += 1
-                elif short and position < end:
-                    position = end + length * (step - 1)
+                else:
+                    if paused_ns != _NO_TIME:
+                        if time - paused_ns > _BURST_NS:
+                            paused_ns = _NO_TIME
+                        elif position - (time - epoch) // _NS_PER_SAMPLE > _BURST:
+                            paused_ns = _NO_TIME
+                            position = timestamp + paused_offset
+                            end = position
+                    if short and position < end:
+                        position = end + length * (step - 1)
                 offset = position - timestamp
                 number, end, length = seq, position + samples, samples
             elif by_size or jumped:
@@ -252,6 +279,8 @@ class Clocks:
             positions.append(position)
         self._offset[who] = offset
         self._by_size[who] = by_size
+        self._paused_ns[who], self._paused_offset[who] = paused_ns, paused_offset
+        self._watched[who] = by_size or paused_ns != _NO_TIME
         return positions
 
     def _add_jitter(
