@@ -49,8 +49,6 @@ _QUIET_NS = 300_000_000
 _PACKET_NS = 20_000_000
 #: Unclaimed streams are listed up to this many; beyond, they are only counted.
 MAX_UNCLAIMED_LISTED = 10_000
-#: Capture time that is behind by more than this was set back.
-_SET_BACK_NS = 60_000_000_000
 #: No block of frames spans so long (100 days): some of its times are wrong.
 _NONSENSE_NS = 100 * 86_400_000_000_000
 
@@ -159,24 +157,25 @@ class Pipeline:
         if len(parsed.datagrams) > 1 or parsed.segments:
             # An INVITE in fragments comes before its answer, though it was put together after it.
             messages.sort(key=lambda message: message[0])
-        for message in messages:
-            self._feed_sip(*message)
-        for datagrams, mask in zip(parsed.datagrams, rtp, strict=True):
-            self.streams.feed(datagrams, None if mask.all() else np.flatnonzero(mask))
-        if self.streams.started:
-            self._introduce()
         if parsed.bad:
             self.bad.update(parsed.bad)
         self.last_frame_ns = int(frames.time_ns[-1])
         if abs(self.last_frame_ns - int(frames.time_ns[0])) > _NONSENSE_NS:
             self.last_frame_ns = int(np.median(frames.time_ns))
+        divided_ns = int(frames.time_ns[0])
+        for message in messages:
+            time_ns = message[0]
+            if divided_ns + _QUIET_NS < time_ns <= self.last_frame_ns and self._may_reuse(message[4]):
+                # What was over before this message is over before the media that it announces.
+                self._feed_rtp(parsed, rtp, time_ns)
+                self.advance(time_ns)
+                divided_ns = time_ns
+            self._feed_sip(*message)
+        self._feed_rtp(parsed, rtp)
         self.advance(self.last_frame_ns)
 
     def advance(self, now_ns: int) -> None:
         """Let time pass: hand out finished calls, drop what nobody claims, flush what has gathered."""
-        if self.now_ns - now_ns > _SET_BACK_NS:
-            # Not packets out of order: the clock was set back, and calls must end all the same.
-            self._next_tick_ns = self._next_flush_ns = self.now_ns = now_ns
         if now_ns < self.now_ns - _SET_BACK_NS:
             # The clock was set back: waiting until it has caught up would leave calls open for as long.
             self.now_ns = self._next_tick_ns = self._next_flush_ns = now_ns
@@ -257,6 +256,26 @@ class Pipeline:
             tail = self.streams.end(stream)
             if self.calls.may_be_relayed(stream):
                 self.calls.stream_heard(stream, prints(tail))
+
+    def _may_reuse(self, raw: bytes) -> bool:
+        """Tell whether a message may announce media where that of a call just ended was (C10).
+
+        A block of a quiet wire spans minutes. Were it fed whole, a stream would run on from one call into
+        the next that has its addresses and SSRC.
+        """
+        return self.calls.any_ended and raw.startswith((b"INVITE ", b"SIP/2.0 200 "))
+
+    def _feed_rtp(self, parsed: Parsed, rtp: list[NDArray[np.bool_]], before_ns: int | None = None) -> None:
+        """Feed the media marked in ``rtp``: all that is left, or what is older and then unmark it."""
+        for datagrams, mask in zip(parsed.datagrams, rtp, strict=True):
+            if before_ns is not None:
+                part = mask & (datagrams.time_ns < before_ns)
+                mask &= ~part
+                self.streams.feed(datagrams, np.flatnonzero(part))
+            else:
+                self.streams.feed(datagrams, None if mask.all() else np.flatnonzero(mask))
+        if self.streams.started:
+            self._introduce()
 
     def _messages(self, datagrams: Datagrams, other: NDArray[np.int64]) -> list[_Message]:
         """Return what may be SIP among the datagrams that are not RTP, and count RTCP."""

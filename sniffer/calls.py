@@ -57,6 +57,7 @@ class CallTable:
         self._claims = Claims()
         self._linker = Linker(self._ns(self.settings.link_window_s))
         self._legs: dict[str, Leg] = {}
+        self._ended: dict[Leg, None] = {}
         self._due: list[tuple[int, int, Leg]] = []
         self._order = 0
         self._done: list[Call] = []
@@ -87,6 +88,11 @@ class CallTable:
     def unclaimed_streams(self) -> int:
         """Streams that wait for a claim."""
         return len(self._unclaimed)
+
+    @property
+    def any_ended(self) -> bool:
+        """Whether a call that is over lingers in the table."""
+        return bool(self._ended)
 
     def dialogs_by_state(self) -> Counter[str]:
         """Count the calls in the table by the state of their signalling."""
@@ -152,6 +158,7 @@ class CallTable:
         """Set or clear the time when a leg is handed out, and open or close its claims with it."""
         session = leg.session
         if session.finished:
+            self._ended[leg] = None
             over_ns = session.decided_ns if session.decided_ns is not None else leg.last_ns
             if not was_over:
                 self._claims.close(leg, over_ns)
@@ -161,6 +168,7 @@ class CallTable:
             due_ns = leg.last_ns + self._ns(self.settings.retry_s)
         else:
             leg.due_ns = None
+            self._ended.pop(leg, None)
             for claim in self._claims.of(leg):
                 claim.to_ns = None
             self._settle_forks(leg, leg.last_ns)
@@ -227,12 +235,7 @@ class CallTable:
 
     def streams_of_ended_calls(self) -> list[StreamLike]:
         """Return the streams of calls that are over and linger: what comes on them now is another call's."""
-        return [
-            claimed.stream
-            for leg in self._legs.values()
-            if leg.session.finished
-            for claimed in leg.streams.values()
-        ]
+        return [claimed.stream for leg in self._ended for claimed in leg.streams.values()]
 
     def unclaimed_expired(self, now_ns: int) -> list[StreamLike]:
         """Return, once, the streams that no call has claimed in time; the table forgets them."""
@@ -425,6 +428,7 @@ class CallTable:
             self._claims.unwatch(claimed.stream)
         self._claims.forget(leg)
         self._linker.remove(leg)
+        self._ended.pop(leg, None)
         self.counters["evidence-dropped"] += leg.evidence_dropped
         self._legs.pop(leg.call_id, None)
         self._recent[leg.call_id] = (leg.last_ns, leg.newest_cseq)
