@@ -29,6 +29,8 @@ FLUSH_SAMPLES: Final = 32000
 TAIL: Final = 16000
 #: The timeline begins a little before the first packet, in case the one before it was overtaken.
 _LEAD = 1600
+#: No packet is so late (a minute); one that seems to be follows one that was too far ahead.
+_NONSENSE = 480_000
 #: Packets of a batch are copied by groups of equal size; beyond so many sizes, one by one.
 _MAX_SIZES = 24
 
@@ -187,7 +189,7 @@ class Arena:
         if law != self._law[stream]:
             self._hand_on(stream, int(self._high[stream]))
             self._clear(stream, int(self._high[stream]), law, int(position[0]))
-        if position[-1] < self._start[stream] - ROW:
+        if position[-1] < self._start[stream] - _NONSENSE:
             # What came last was nonsense, far in the future: the timeline is back where it was.
             self._hand_on(stream, int(self._high[stream]))
             self._clear(stream, int(position.min()), law, int(position.min()))
