@@ -158,8 +158,12 @@ class _Extraction:
                 fields.append(f' "{name}": [\n  {lines}\n ]')
             else:
                 fields.append(f' "{name}": {json.dumps(value, ensure_ascii=False)}')
-        part.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
-        part.replace(self._out / "calls.json")
+        try:
+            part.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
+            part.replace(self._out / "calls.json")
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         return result
 
 

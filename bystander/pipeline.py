@@ -7,7 +7,7 @@ frames say so, or when :meth:`Pipeline.advance` is told so on a quiet wire.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +27,7 @@ from bystander.sniffer.calls import Call, CallSettings, CallTable
 from bystander.sniffer.claims import StreamLike
 from bystander.sniffer.datagrams import Datagrams, Parsed
 from bystander.sniffer.fragments import Reassembler
-from bystander.sniffer.frames import Frames
+from bystander.sniffer.frames import NONSENSE_NS, Frames, mended
 from bystander.sniffer.oddframes import transport
 from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.recovered import RecoveredStream
@@ -49,8 +49,6 @@ _QUIET_NS = 300_000_000
 _PACKET_NS = 20_000_000
 #: Unclaimed streams are listed up to this many; beyond, they are only counted.
 MAX_UNCLAIMED_LISTED = 10_000
-#: No block of frames spans so long (100 days): some of its times are wrong.
-_NONSENSE_NS = 100 * 86_400_000_000_000
 
 #: Time in ns, source, destination, transport and bytes of what may be SIP.
 _Message = tuple[int, Endpoint, Endpoint, str, bytes]
@@ -106,6 +104,7 @@ class Pipeline:
         self.now_ns = self.last_frame_ns = 0
         self._next_tick_ns = self._next_flush_ns = 0
         self._lossy: set[int] = set()
+        self._losses: deque[tuple[int, int]] = deque(maxlen=1024)
         #: Call-IDs taken over from an earlier process, and when it last heard of each.
         self._resumed: dict[str, int] = {}
         self._interrupted = False
@@ -143,6 +142,7 @@ class Pipeline:
             return
         self.counters["frames"] += len(frames)
         self.counters["bytes"] += int(frames.length.sum())
+        frames.time_ns = mended(frames.time_ns)
         parsed = self._parser.parse(frames)
         if parsed.fragments:
             self._join_fragments(parsed)
@@ -160,7 +160,7 @@ class Pipeline:
         if parsed.bad:
             self.bad.update(parsed.bad)
         self.last_frame_ns = int(frames.time_ns[-1])
-        if abs(self.last_frame_ns - int(frames.time_ns[0])) > _NONSENSE_NS:
+        if abs(self.last_frame_ns - int(frames.time_ns[0])) > NONSENSE_NS:
             self.last_frame_ns = int(np.median(frames.time_ns))
         divided_ns = int(frames.time_ns[0])
         for message in messages:
@@ -216,6 +216,10 @@ class Pipeline:
         left: list[StreamLike] = [*self._by_id.values(), *self._recovered.values()]
         for like in left:
             self._drop(like)
+
+    def note_loss(self, from_ns: int, to_ns: int) -> None:
+        """Frames were lost between two times: calls answered then were recorded in part."""
+        self._losses.append((from_ns, to_ns))
 
     def replay(self, arrival: Arrival) -> None:
         """Take one SIP message that an earlier process kept: calls it had answered were missed in part."""
@@ -314,6 +318,9 @@ class Pipeline:
     def _hand_out(self, call: Call) -> None:
         streams, media = [], []
         loss = joined_midway(call) or (self._interrupted and call.ended_by == "capture-end")
+        if call.answered_ns is not None:
+            answered_ns, ended_ns = call.answered_ns, call.ended_ns
+            loss = loss or any(start <= ended_ns and answered_ns <= end for start, end in self._losses)
         resumed_ns = self._resumed.pop(call.call_id, None)
         if resumed_ns is not None and call.answered_ns is not None:
             loss = loss or call.answered_ns <= resumed_ns

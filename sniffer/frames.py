@@ -28,6 +28,8 @@ LINKTYPE_LINUX_SLL2 = 276
 #: Bytes that can be read behind the start of any frame without leaving the buffer: fixed-width gathers of
 #: headers and payloads rely on it.
 PAD = 2048
+#: Frames next to each other are not so far apart (100 days): one of their times is wrong.
+NONSENSE_NS = 100 * 86_400_000_000_000
 
 
 @dataclass(slots=True)
@@ -51,6 +53,24 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.offset)
+
+
+def mended(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return capture times (int64[n], ns) with each one that is nonsense replaced by the one before it (C18).
+
+    Nonsense is what lies months away from both its neighbours while these agree. A BYE of 1970 would end its
+    call before it began.
+    """
+    if len(time_ns) < 3:
+        return time_ns
+    step = np.diff(time_ns)
+    if step.min() > -NONSENSE_NS and step.max() < NONSENSE_NS:
+        return time_ns
+    far = np.abs(step) > NONSENSE_NS
+    wrong = far[:-1] & far[1:] & (np.abs(step[:-1] + step[1:]) < NONSENSE_NS)
+    times = time_ns.copy()
+    times[1:-1][wrong] = time_ns[:-2][wrong]
+    return times
 
 
 class CaptureSource(Protocol):

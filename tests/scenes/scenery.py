@@ -1,7 +1,7 @@
 """Scenes: calls written packet by packet, with the twist that each test is about, put through `extract`.
 
-What a party says is a tone of its own, so that a recording tells who is heard, on which side, and when: 500 Hz
-is the caller, 800 Hz the callee, any other frequency somebody who has no business there.
+What a party says is a tone of its own, so that a recording tells who is heard, on which side, and when: 500
+Hz is the caller, 800 Hz the callee, any other frequency somebody who has no business there.
 """
 
 from __future__ import annotations

@@ -111,7 +111,9 @@ def test_addresses_used_again_in_the_other_direction(scene: Scene, line: Line, p
     scene.talk(line.replies(), 1, 4)
     line.bye(4)
     back = Line(
-        scene, "call-2@gw", "+48221234567", "101", (GATEWAY, 5060), (PHONE, 5060), (GATEWAY, 20000), (PHONE, 4000), ("x", "y")
+        scene, "call-2@gw", "+48221234567", "101", (GATEWAY, 5060), (PHONE, 5060), (GATEWAY, 20000),
+        (PHONE, 4000),
+        ("x", "y"),
     )  # fmt: skip
     back.invite(4.6)
     back.answer(5)
@@ -126,7 +128,8 @@ def test_addresses_used_again_in_the_other_direction(scene: Scene, line: Line, p
 def test_two_calls_at_once_with_the_same_ssrc(scene: Scene, line: Line, play: Play) -> None:
     """C11."""
     other = Line(
-        scene, "call-2@phone", caller_sip=("10.1.0.2", 5060), caller_media=("10.1.0.2", 4000), callee_media=(GATEWAY, 20002)
+        scene, "call-2@phone", caller_sip=("10.1.0.2", 5060), caller_media=("10.1.0.2", 4000),
+        callee_media=(GATEWAY, 20002)
     )  # fmt: skip
     for one, said in ((line, (500, 800)), (other, (1100, 1400))):
         open_call(one)
