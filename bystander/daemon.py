@@ -53,6 +53,8 @@ def run(config: Config, *, interface: str | None = None, read: list[Path] | None
     Raises UserError or CaptureError when the recorder cannot start: one line each.
     """
     prepare_process()
+    # Whatever this process makes is its own: recordings, spool, index, and the folders they are in (R7).
+    os.umask(0o077)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     return asyncio.run(_record(config, interface, read))
 
@@ -236,13 +238,16 @@ class Recorder:
     async def _beat(self) -> None:
         """Every few seconds: say that we are recording, show the figures, keep the log short, try again."""
         retry = time.monotonic() + _RETRY_S
+        now_ns = time.time_ns()
         while True:
             self._show()
             await asyncio.sleep(_BEAT_S)
             assert self._ring is not None
             drops = self._ring.statistics().drops
             dropped, self._drops = drops - self._drops, drops
+            now_ns, before_ns = time.time_ns(), now_ns
             if dropped:
+                self._pipeline.note_loss(before_ns, now_ns)
                 self._tell("drops", f"{dropped} packets were dropped by the kernel: the ring was full")
             if not self._ring.link_up:
                 self._tell("link", f"interface {self._ring.interface} has no link: nothing is recorded")
