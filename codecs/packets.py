@@ -59,7 +59,7 @@ class PacketRun:
             arrays.append(array)
             at += array.nbytes
         payload = np.frombuffer(data, np.uint8, -1, at) if at < len(data) else np.zeros(0, np.uint8)
-        if int(arrays[4].sum()) != len(payload):
+        if int(arrays[4].sum()) != len(payload) or (arrays[4] < 0).any():
             raise ValueError("kept packets do not add up")
         seq, ts, pt, time_ns, size = arrays
         return cls(seq, ts, pt, time_ns, size, payload)
