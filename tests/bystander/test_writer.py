@@ -1,0 +1,76 @@
+"""The worker that writes recordings: everything submitted is told about, once, in order."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bystander.codecs.g711 import PCMA
+from bystander.codecs.timeline import Run
+from bystander.finish import Job, StreamMedia, Written
+from bystander.finished import Orphan
+from bystander.storage.spool import Media, Spool
+from bystander.writer import Writer
+
+S = 1_000_000_000
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Any:
+    """work(name) -> something finished with a second of audio."""
+    spool = Spool(tmp_path / "spool")
+
+    def make(name: str) -> Orphan:
+        media = Media(runs=[Run(0, PCMA, np.full(8000, 0x11, np.uint8))])
+        stream = StreamMedia("caller", {}, False, 50, 0, S, 0, None, media)
+        return Orphan(Job(tmp_path / name, [stream], None, S), {"name": name}, tmp_path, spool)
+
+    return make
+
+
+def test_what_is_submitted_is_written_in_order(work: Any, tmp_path: Path) -> None:
+    done: list[tuple[str, int]] = []
+    seconds: list[float] = []
+    writer = Writer(
+        lambda call, written, error: done.append((call.job.target.name, written.frames if written else 0)),
+        observe=seconds.append,
+    )
+    names = [f"{n}.wav" for n in range(20)]
+    for name in names:
+        writer.submit(work(name))
+    writer.close()
+    assert done == [(name, 8000) for name in names]
+    assert all((tmp_path / name).stat().st_size == 44 + 32_000 for name in names)
+    assert len(seconds) == 20
+    assert writer.depth == 0
+
+
+def test_a_disk_that_does_not_take_one_costs_that_one(work: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done: list[tuple[str, bool]] = []
+    writer = Writer(lambda call, written, error: done.append((call.job.target.name, error is None)))
+    for name in ("a.wav", "file/b.wav", "c.wav"):
+        writer.submit(work(name))
+    writer.close()
+    assert done == [("a.wav", True), ("b.wav", False), ("c.wav", True)]
+
+
+def test_a_fault_of_the_listener_is_raised_where_work_is_submitted(work: Any) -> None:
+    told = threading.Event()
+
+    def fail(call: object, written: Written | None, error: OSError | None) -> None:
+        told.set()
+        raise RuntimeError("listener")
+
+    writer = Writer(fail)
+    writer.submit(work("a.wav"))
+    assert told.wait(10)
+    with pytest.raises(RuntimeError, match="listener"):
+        for n in range(1000):
+            writer.submit(work(f"{n}.wav"))
+    with pytest.raises(RuntimeError, match="listener"):
+        writer.close()
