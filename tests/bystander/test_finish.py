@@ -138,3 +138,25 @@ def test_an_excluded_call_is_not_written(tmp_path: Path) -> None:
     work.write = False
     assert finish(work).path is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_early_media_whose_first_packets_came_last_is_whole(tmp_path: Path) -> None:
+    """A straggler is handed on after what it belongs before."""
+    late = Media([Run(8000, PCMA, np.full(8000, ONE, np.uint8)), Run(0, PCMA, np.full(800, TWO, np.uint8))])
+    work = job(tmp_path, media("callee", ONE, -3, 2, memory=late), ends_s=2)
+    assert finish(work).starts_ns == T0 - 3 * SECOND
+    assert (heard(work)[:800, 1] == LEVEL[TWO]).all()
+
+
+@pytest.mark.parametrize("wrong_s", [50 * 365 * 86400, 2**32])
+def test_an_end_that_is_years_off_makes_no_recording_of_years(tmp_path: Path, wrong_s: int) -> None:
+    """C18: one nonsense time must not cost the disk."""
+    work = job(tmp_path, media("caller", ONE, 0, 3), media("callee", TWO, 0, 4), ends_s=wrong_s)
+    assert finish(work).frames == 4 * 8000
+    assert work.target.stat().st_size < 1_000_000
+
+
+def test_audio_that_is_years_early_does_not_move_the_start(tmp_path: Path) -> None:
+    work = job(tmp_path, media("caller", ONE, 0, 3), media("callee", TWO, -50 * 365 * 86400, 4))
+    assert finish(work).starts_ns == T0
+    assert len(heard(work)) == 80_000

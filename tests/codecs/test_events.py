@@ -64,3 +64,13 @@ def test_a_key_held_down_beyond_the_duration_field_is_one_press() -> None:
 def test_other_payload_types_codes_and_scraps_are_not_digits() -> None:
     assert presses(run(PRESS, pt=8), {101}) == []
     assert digits([(0, 0, event(36, 160)), (0, 0, b"\x05"), (0, 0, b"")]) == []
+
+
+def test_zeros_behind_an_event_are_padding_and_no_press_of_0() -> None:
+    packets = [(1600, 100 + 20 * n, event(5, 160 * n) + bytes(4)) for n in range(1, 4)]
+    assert digits(packets) == [(120, "5")]
+
+
+def test_an_event_that_has_just_begun_is_a_press() -> None:
+    """Its duration is still 0; perhaps no other packet of it came."""
+    assert digits([(1600, 100, event(0, 0))]) == [(100, "0")]

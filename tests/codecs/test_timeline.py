@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bystander.codecs import timeline
-from bystander.codecs.g711 import PCMA, PCMU, SILENCE, table
+from bystander.codecs.g711 import PCMA, PCMU, table
 from bystander.codecs.timeline import Channel, Run, render, runs_from_packets
 
 RUNS = st.lists(
@@ -58,7 +58,7 @@ def test_each_side_has_its_own_law(laws: tuple[int, int]) -> None:
 def test_an_empty_channel_is_silent() -> None:
     (frames,) = render(Channel(), Channel(), 10)
     assert frames.shape == (10, 2)
-    assert np.abs(frames).max() <= abs(int(table(PCMA)[SILENCE[PCMA]]))
+    assert not frames.any()
 
 
 def test_kept_packets_go_where_their_timestamps_say() -> None:
