@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ class _Extraction:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._names: set[str] = set()
+        self._names: Counter[str] = Counter()
         self._calls: list[dict[str, Any]] = []
         self._orphans: list[dict[str, Any]] = []
         self.unclaimed: list[dict[str, Any]] = []
@@ -122,11 +123,9 @@ class _Extraction:
         """Name a recording so that a person finds it: when, who, whom."""
         moment = re.sub(r"[-:]|\.\d+", "", rfc3339(call.started_ns))
         stem = f"{moment}_{_plain(call.caller)}_{_plain(call.callee)}"
-        name, n = f"{stem}.wav", 2
-        while name in self._names:
-            name, n = f"{stem}_{n}.wav", n + 1
-        self._names.add(name)
-        return Path(name)
+        self._names[stem] += 1
+        number = self._names[stem]
+        return Path(f"{stem}.wav" if number == 1 else f"{stem}_{number}.wav")
 
     def done(self, call: Finished, written: Written | None, error: OSError | None) -> None:
         """Take a call that has been written, or could not be."""
@@ -168,5 +167,5 @@ class _Extraction:
 
 
 def _plain(name: str) -> str:
-    """Return a party's name as part of a file name."""
-    return re.sub(r"[^\w+-]", "-", name, flags=re.ASCII)[:40].strip("-") or "unknown"
+    """Return a party's name as part of a file name; without the underscore, which stands between parts."""
+    return re.sub(r"[^A-Za-z0-9+-]", "-", name)[:40].strip("-") or "unknown"

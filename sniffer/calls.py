@@ -44,8 +44,8 @@ _FELL_SILENT_NS = 10 * _S
 class CallTable:
     """All calls in progress, and all streams that no call has claimed yet.
 
-    ``counters`` counts what was
-    dropped and why, ``requests`` and ``responses`` SIP by method and status, ``states`` the calls handed out.
+    ``counters`` counts what was dropped and why, ``requests`` and ``responses`` SIP by method and status,
+    ``states`` the calls handed out.
     """
 
     def __init__(self, settings: CallSettings | None = None) -> None:
@@ -54,7 +54,7 @@ class CallTable:
         self.requests: Counter[str] = Counter()
         self.responses: Counter[int] = Counter()
         self.states: Counter[str] = Counter()
-        self._claims = Claims()
+        self._claims = Claims(self.counters)
         self._linker = Linker(self._ns(self.settings.link_window_s))
         self._legs: dict[str, Leg] = {}
         self._ended: dict[Leg, None] = {}
@@ -427,6 +427,7 @@ class CallTable:
             self._owners.pop(claimed.stream.id, None)
             self._claims.unwatch(claimed.stream)
         self._claims.forget(leg)
+        leg.media.leave()
         self._linker.remove(leg)
         self._ended.pop(leg, None)
         self.counters["evidence-dropped"] += leg.evidence_dropped

@@ -37,8 +37,10 @@ LEARNED: Final = 0
 
 #: A stream that has been silent for longer than this is not taken for one that goes on.
 _ALIVE_NS: Final = 1_000_000_000
-#: Claims one call may hold: a call with more media changes than this loses its oldest claim.
+#: Claims one call may hold. A call with more media changes than this loses the oldest claim on an endpoint
+#: where there is no media, but none of its first ones, which are those of its first offer and answer.
 MAX_CLAIMS_PER_CALL: Final = 128
+_FIRST_CLAIMS: Final = 16
 #: Claims on one endpoint: a flood of INVITEs that all name it must not make every look-up long.
 MAX_CLAIMS_PER_ENDPOINT: Final = 64
 
@@ -115,11 +117,11 @@ class Match(NamedTuple):
 class Claims:
     """All claims and all streams, by endpoint."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counter[str] | None = None) -> None:
         self._claims: dict[Endpoint, list[Claim]] = {}
         self._by_call: dict[Hashable, list[Claim]] = {}
         self._streams: dict[Endpoint, dict[int, StreamLike]] = {}
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter() if counters is None else counters
 
     def __len__(self) -> int:
         return sum(map(len, self._by_call.values()))
@@ -142,7 +144,8 @@ class Claims:
                 return known
         if len(held) >= MAX_CLAIMS_PER_CALL:
             self.counters["claims-dropped"] += 1
-            self.remove(held[0])
+            silent = (old for old in held[_FIRST_CLAIMS:] if old.endpoint not in self._streams)
+            self.remove(next(silent, held[0]))
         at = self._claims.setdefault(claim.endpoint, [])
         if len(at) >= MAX_CLAIMS_PER_ENDPOINT:
             self.counters["claims-dropped"] += 1

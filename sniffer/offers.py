@@ -75,7 +75,7 @@ class Negotiation:
     """The media of one call, from its first description to its last; fed by the call table, makes claims."""
 
     def __init__(self, call: Hashable, claims: Claims, slack_ns: int) -> None:
-        self._call = call
+        self._call: Hashable = call
         self._claims = claims
         self._slack_ns = slack_ns
         self._exchanges: dict[tuple[str, int], Exchange] = {}
@@ -106,6 +106,14 @@ class Negotiation:
         """The call is over: so are its holds."""
         for party in list(self._held):
             self._release(party, at_ns)
+
+    def leave(self) -> None:
+        """Let go of the call, which was handed out.
+
+        The two hold each other, and a day of calls with their messages would wait for the collector.
+        """
+        self._call = None
+        self._exchanges.clear()
 
     # -- messages ---------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class FrameParser:
 
     def __init__(self) -> None:
         self._watched: dict[int, None] = {}
-        self._watched_array: NDArray[np.uint64] = np.zeros(0, np.uint64)
+        self._watched_array: NDArray[np.uint64] | None = None
 
     def parse(self, frames: Frames) -> Parsed:
         """Split a block into datagrams, fragments and TCP segments; never raises on what was captured."""
@@ -108,7 +108,7 @@ class FrameParser:
                 if len(self._watched) >= self.MAX_WATCHED:
                     self._watched.pop(next(iter(self._watched)))
                 self._watched[flow] = None
-                self._watched_array = np.fromiter(self._watched, np.uint64, len(self._watched))
+                self._watched_array = None
 
     def _add_v4(
         self,
@@ -135,6 +135,9 @@ class FrameParser:
         for port in self.SIP_PORTS:
             interesting |= (rows["sport"] == port) | (rows["dport"] == port)
         if self._watched:
+            if self._watched_array is None:
+                # Here, once a block: a flood of connections must not cost an array each.
+                self._watched_array = np.fromiter(self._watched, np.uint64, len(self._watched))
             interesting |= np.isin(mix_flow(rows["addresses"], rows["ports"]), self._watched_array)
         return interesting
 

@@ -227,13 +227,15 @@ def test_names_stay_in_the_folder(scene: Scene, line: Line, play: Play, tmp_path
 
 
 def test_the_same_parties_in_the_same_second(scene: Scene, play: Play) -> None:
-    for number in range(3):
+    """Numbered; nor does the name of one party make it the numbered name of another."""
+    for number, callee in enumerate(("102", "102", "102_2", "102")):
         one = Line(scene, f"call-{number}@phone", caller_media=("10.1.0.1", 4000 + 2 * number))
         one.callee_media = ("10.0.0.2", 20000 + 2 * number)
+        one.callee = callee
         short_call(one, begin=number / 10, seconds=1)
     heard = play(scene)
     paths = {call["recording"]["path"] for call in heard.calls}
-    assert len(paths) == 3
+    assert len(paths) == 4
     assert all((heard.folder / path).is_file() for path in paths)
 
 

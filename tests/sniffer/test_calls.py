@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bystander.sniffer.calls import Call, CallSettings, CallTable
+from bystander.sniffer.leg import Leg
 from bystander.sniffer.sip import Arrival
 
 S = 1_000_000_000
@@ -223,3 +225,35 @@ def test_any_order_and_any_loss_is_survived(kit: Any, data: st.DataObject) -> No
     assert table.active_calls == table.claims == 0
     for call in calls:
         assert call.started_ns <= (call.answered_ns or call.started_ns) <= call.ended_ns
+
+
+def test_calls_handed_out_do_not_wait_for_the_collector(kit: Any) -> None:
+    """C24: the collector hardly ever runs in a recorder, so nothing may depend on it."""
+    before = sum(isinstance(thing, Leg) for thing in gc.get_objects())
+    table = CallTable()
+    gc.disable()
+    try:
+        for number in range(5):
+            scene = kit.Scene(call_id=f"call-{number}")
+            assert len(kit.run(table, scene.normal(), 100.0)) == 1
+        assert sum(isinstance(thing, Leg) for thing in gc.get_objects()) == before
+    finally:
+        gc.enable()
+
+
+def test_a_flood_of_media_changes_leaves_the_media_that_flows(kit: Any) -> None:
+    """Somebody who knows the tags names another address in every re-INVITE."""
+    scene = kit.Scene()
+    table = CallTable()
+    voice = kit.stream(A, B, 5.0, 12.0)
+    messages = [message for message in scene.normal() if message.message.method != "BYE"]
+    for message in messages:
+        if message.time_ns < kit.at_ns(4):
+            table.feed(message)
+    for number in range(300):
+        body = kit.sdp("10.9.9.9", 10_000 + 2 * number)
+        table.feed(scene.request(4 + number / 1000, "INVITE", 10 + number, body, dialog=True))
+    table.stream_started(voice)
+    call = table.close(kit.at_ns(12))[0]
+    assert [(claimed.stream, claimed.by) for claimed in call.streams] == [(voice, "caller")]
+    assert table.claims == 0
