@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bystander.config import Config
+from bystander.counts import skipped, tables
 from bystander.errors import UserError
 from bystander.finish import Written
 from bystander.finished import Finished, FinishedCall, Orphan
@@ -238,7 +239,7 @@ class Recorder:
     async def _beat(self) -> None:
         """Every few seconds: say that we are recording, show the figures, keep the log short, try again."""
         retry = time.monotonic() + _RETRY_S
-        now_ns = time.time_ns()
+        now_ns, lost = time.time_ns(), 0
         while True:
             self._show()
             await asyncio.sleep(_BEAT_S)
@@ -251,7 +252,8 @@ class Recorder:
                 self._tell("drops", f"{dropped} packets were dropped by the kernel: the ring was full")
             if not self._ring.link_up:
                 self._tell("link", f"interface {self._ring.interface} has no link: nothing is recorded")
-            if self._pipeline.counters["spool-errors"]:
+            lost_before, lost = lost, self._pipeline.counters["spool-errors"]
+            if lost > lost_before:
                 self._tell("spool", f"{self._config.recording.spool}: audio was lost, the disk is full")
             try:
                 await self._index.coverage_beat(time.time_ns(), dropped)
@@ -267,14 +269,14 @@ class Recorder:
 
     def _show(self) -> None:
         """Bring the metrics up to date."""
-        pipeline = self._pipeline
+        pipeline, counted = self._pipeline, tables(self._pipeline)
         drops = self._ring.statistics().drops if self._ring is not None else self._drops
         self.metrics.update(
             Totals(
                 packets=pipeline.counters["frames"],
                 bytes=pipeline.counters["bytes"],
                 kernel_drops=drops,
-                bad_frames=dict(pipeline.bad),
+                bad_frames=skipped(pipeline),
                 sip_requests=dict(pipeline.calls.requests),
                 sip_responses=dict(pipeline.calls.responses),
                 calls=dict(pipeline.calls.states),
@@ -282,19 +284,20 @@ class Recorder:
                 unclaimed_dropped=pipeline.counters["unclaimed"],
                 active_calls=pipeline.calls.active_calls,
                 active_streams=len(pipeline.streams),
+                dialogs=pipeline.calls.dialogs_by_state(),
                 queue_depth={"write": self._writer.depth, "index": self._entries.qsize()},
-                table_evictions={
-                    "calls": pipeline.calls.counters["calls-evicted"],
-                    "streams": pipeline.streams.counters["streams-refused"],
-                    "fragments": pipeline.fragment_evictions,
-                },
+                table_entries={name: table.entries for name, table in counted.items()},
+                table_evictions={name: table.evicted for name, table in counted.items()},
+                link_losses=self._ring.link_losses if self._ring is not None else 0,
                 spool_bytes=self._spool.bytes_held(),
+                spool_errors=pipeline.counters["spool-errors"],
                 last_frame_ns=pipeline.last_frame_ns,
             )
         )
 
     def _health(self) -> Health:
-        self._show()
+        """Answer in the metrics server's thread, where the pipeline's counters are off limits."""
+        self._loop.call_soon_threadsafe(self._show)
         up = self._ring is not None and self._ring.link_up
         return Health(up, {"active_calls": self._pipeline.calls.active_calls, "kernel_drops": self._drops})
 
@@ -312,8 +315,11 @@ class Recorder:
 
     def _dated(self, at_ns: int, below: str = "") -> Path:
         """Name a recording and place it by its day, as the office counts days."""
+        return self._day(at_ns, below) / f"{recording_id(at_ns)}.wav"
+
+    def _day(self, at_ns: int, below: str = "") -> Path:
         moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).astimezone(self._config.zone())
-        return Path(below) / f"{moment:%Y/%m/%d}" / f"{recording_id(at_ns)}.wav"
+        return Path(below) / f"{moment:%Y/%m/%d}"
 
     def _finish(self, call: Finished) -> None:
         if isinstance(call, FinishedCall) and finished_before(call.call, self._known):
@@ -372,7 +378,7 @@ class Recorder:
     def _sweep_parts(self) -> None:
         """Remove files that a killed process was in the middle of writing."""
         now = time.time_ns()
-        for day in (now, now - _DAY_NS):
-            folder = self._config.recording.directory / time.strftime("%Y/%m/%d", time.localtime(day / 1e9))
-            for part in folder.glob("*.part"):
-                part.unlink(missing_ok=True)
+        for at_ns in (now, now - _DAY_NS):
+            for below in ("", "unclaimed"):
+                for part in (self._config.recording.directory / self._day(at_ns, below)).glob("*.part"):
+                    part.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from bystander.storage.wav import write_wav
 #: Encodings that are G.711, whatever payload type SDP gave them.
 _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
 #: Payloads that go with audio and are not audio themselves.
-_SIDE_ENCODINGS = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
+SIDE_ENCODINGS = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
 _STATIC = {0: "PCMU", 8: "PCMA", 13: "CN", 19: "CN"}
 SIDES = ("caller", "callee")
 #: No call lasts so long (ten days), and none rings so long before it is answered.
@@ -150,7 +150,7 @@ def _tracks(stream: StreamMedia, written: Written) -> Iterable[_Track]:
         written.presses += [(press.at_ns, press.digit, stream.by) for press in presses(kept, events)]
     for pt in sorted(set(kept.pt.tolist())):
         name = encodings.get(pt, "")
-        if name in _SIDE_ENCODINGS or pt in (PCMU, PCMA):
+        if name in SIDE_ENCODINGS or pt in (PCMU, PCMA):
             continue
         if name in _LAWS:
             epoch_ns, runs = _explained(kept, pt, _LAWS[name])

@@ -56,9 +56,13 @@ class Totals:
     unclaimed_dropped: int = 0
     active_calls: int = 0
     active_streams: int = 0
+    dialogs: _Counts = field(default_factory=dict)  # in the table, by state
     queue_depth: _Counts = field(default_factory=dict)  # by queue
+    table_entries: _Counts = field(default_factory=dict)  # by table
     table_evictions: _Counts = field(default_factory=dict)  # by table
+    link_losses: int = 0
     spool_bytes: int = 0
+    spool_errors: int = 0
     last_frame_ns: int = 0
 
 
@@ -117,11 +121,12 @@ class Metrics:
         yield _counters("table_evictions", "Entries evicted from a full table.", "table", now.table_evictions)
         yield _gauge("active_calls", "Calls in progress.", now.active_calls)
         yield _gauge("active_streams", "RTP streams being followed.", now.active_streams)
-        depth = GaugeMetricFamily("bystander_queue_depth", "Entries waiting, by queue.", labels=["queue"])
-        for queue, entries in _bounded(now.queue_depth).items():
-            depth.add_metric([queue], entries)
-        yield depth
+        yield _gauges("dialogs", "Dialogs followed, by state.", "state", now.dialogs)
+        yield _gauges("queue_depth", "Entries waiting, by queue.", "queue", now.queue_depth)
+        yield _gauges("table_entries", "Entries of each bounded table.", "table", now.table_entries)
+        yield _counter("link_losses", "Times the interface went down or away.", now.link_losses)
         yield _gauge("spool_bytes", "Audio of calls in progress on disk.", now.spool_bytes)
+        yield _counter("spool_errors", "Runs of audio that the spool could not take.", now.spool_errors)
         yield _gauge(
             "last_frame_timestamp_seconds",
             "Capture time of the last frame; 0 before the first.",
@@ -149,6 +154,13 @@ def _gauge(name: str, help_: str, value: float) -> Metric:
 
 def _counters(name: str, help_: str, label: str, values: _Counts) -> Metric:
     family = CounterMetricFamily(f"bystander_{name}", help_, labels=[label])
+    for value, count in _bounded(values).items():
+        family.add_metric([value], count)
+    return family
+
+
+def _gauges(name: str, help_: str, label: str, values: _Counts) -> Metric:
+    family = GaugeMetricFamily(f"bystander_{name}", help_, labels=[label])
     for value, count in _bounded(values).items():
         family.add_metric([value], count)
     return family

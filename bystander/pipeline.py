@@ -92,8 +92,8 @@ class Pipeline:
         self._finished = finished
         self._arrived = arrived
         self._parser = FrameParser()
-        self._fragments = Reassembler()
-        self._tcp = SipOverTcp(on_connection=self._parser.watch_tcp)
+        self.fragments = Reassembler()
+        self.tcp = SipOverTcp(on_connection=self._parser.watch_tcp)
         self.calls = CallTable(settings.calls)
         self.streams = StreamTable(
             self, capacity=settings.max_streams, expected=self.calls.expects, first_id=first_stream_id
@@ -153,7 +153,7 @@ class Pipeline:
             if not mask.all():
                 messages += self._messages(datagrams, np.flatnonzero(~mask))
         for segment in parsed.segments:
-            messages += [(time, src, dst, "tcp", raw) for time, src, dst, raw in self._tcp.feed(segment)]
+            messages += [(time, src, dst, "tcp", raw) for time, src, dst, raw in self.tcp.feed(segment)]
         if len(parsed.datagrams) > 1 or parsed.segments:
             # An INVITE in fragments comes before its answer, though it was put together after it.
             messages.sort(key=lambda message: message[0])
@@ -205,7 +205,7 @@ class Pipeline:
         ``interrupted``: the wire goes on without us, so calls in progress are recorded only in part.
         """
         self._interrupted = interrupted
-        for time_ns, src, dst, raw in self._tcp.flush():
+        for time_ns, src, dst, raw in self.tcp.flush():
             self._feed_sip(time_ns, src, dst, "tcp", raw)
         self.streams.promote_expected()
         self._introduce()
@@ -235,11 +235,6 @@ class Pipeline:
         """Bring back a stream of an earlier process whose media is in the spool."""
         self._recovered[stream.id] = stream
         self.calls.stream_started(stream)
-
-    @property
-    def fragment_evictions(self) -> int:
-        """Datagrams given up in the middle of reassembly, as there were too many."""
-        return self._fragments.counters["evicted"]
 
     @property
     def unclaimed(self) -> list[dict[str, Any]]:
@@ -298,7 +293,7 @@ class Pipeline:
 
     def _join_fragments(self, parsed: Parsed) -> None:
         for fragment in parsed.fragments:
-            payload = self._fragments.feed(fragment)
+            payload = self.fragments.feed(fragment)
             if payload is not None:
                 src, dst = (str(ip_address(cast(bytes, part))) for part in fragment.key[2:4])
                 reason = transport(parsed, src, dst, fragment.protocol, payload, fragment.time_ns)

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from bystander.codecs.timeline import CLOCK_HZ
-from bystander.finish import Written
+from bystander.finish import SIDE_ENCODINGS, Written
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
 from bystander.sniffer.sdp import STATIC_FORMATS, Format
 from bystander.sniffer.streams import Figures
 from bystander.verdict import Evidence, judge
-
-_SIDE = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
 
 
 def rfc3339(time_ns: int) -> str:
@@ -36,7 +34,7 @@ def codec_of(payload_types: list[int], formats: dict[int, Format]) -> str | None
     """Name the audio codec of a stream: its first payload type that is audio; None if none is known."""
     for pt in payload_types:
         known = formats.get(pt) or STATIC_FORMATS.get(pt)
-        if known is not None and known.encoding.upper() not in _SIDE:
+        if known is not None and known.encoding.upper() not in SIDE_ENCODINGS:
             return known.encoding
     return None
 

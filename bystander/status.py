@@ -71,9 +71,7 @@ def health(settings: Config) -> dict[str, Any]:
 def lines(facts: dict[str, Any], zone: tzinfo | None) -> Iterator[Text]:
     """Yield the facts for people."""
     recorder = facts["recorder"]
-    colour = {"recording": "green", "not recording": "red", "not running": "red"}.get(
-        recorder["state"], "yellow"
-    )
+    colour = _COLOURS.get(recorder["state"], "yellow")
     said = {name: value for name, value in recorder.items() if name not in ("state", "status")}
     yield _line("recorder", Text(recorder["state"], colour).append(_listed(said)))
     yield _line("calls", Text(str(facts["calls"])).append(_listed(facts["states"])))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bystander.codecs.packets import PacketRun
 
+#: By event code (RFC 4733 section 3.2).
 DIGITS = "0123456789*#ABCD"
 _LONGEST_SEGMENT = 0xFFFF
 

@@ -63,11 +63,6 @@ class Channel:
         """Put a run on top of what is there."""
         self._runs.append(run)
 
-    @property
-    def empty(self) -> bool:
-        """True if nothing was ever laid here."""
-        return not self._runs
-
     def read(self, start: int, raw: NDArray[np.uint8]) -> int | NDArray[np.int16]:
         """Read the samples from ``start`` on: G.711 into ``raw`` (uint8[n]) and the law, or int16[n].
 

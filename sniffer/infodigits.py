@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bystander.codecs.events import DIGITS
+
 _SIGNAL: Final = re.compile(
     rb"^[ \t]*signal[ \t]*=[ \t]*([0-9a-d*#]{1,2})[ \t\r]*$", re.IGNORECASE | re.MULTILINE
 )
 _BARE: Final = re.compile(rb"^\s*([0-9a-d*#]{1,2})\s*$", re.IGNORECASE)
-#: Event codes of RFC 4733 section 3.2, which some phones send as decimal numbers.
-_BY_CODE: Final = "0123456789*#ABCD"
 
 
 def info_digit(content_type: str, body: bytes) -> str | None:
@@ -27,6 +27,7 @@ def info_digit(content_type: str, body: bytes) -> str | None:
     text = found[1].decode("ascii").upper()
     if len(text) == 1:
         return text
-    if text.isdecimal() and int(text) < len(_BY_CODE):
-        return _BY_CODE[int(text)]
+    # Some telephones send the event code of RFC 4733 section 3.2 as a decimal number.
+    if text.isdecimal() and int(text) < len(DIGITS):
+        return DIGITS[int(text)]
     return None

@@ -129,6 +129,7 @@ class Probation:
         if waiting.packets and key not in self._waiting:
             if len(self._waiting) >= MAX_WAITING:
                 self._waiting.pop(next(iter(self._waiting)))
+                self.overflow += 1
             self._waiting[key] = waiting
 
 

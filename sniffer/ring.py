@@ -294,7 +294,7 @@ class Ring:
         """An ioctl about the interface by name, through the socket: it stays in its network namespace."""
         try:
             return fcntl.ioctl(self._socket, request, struct.pack("16s24x", os.fsencode(self.interface)))
-        except OSError:
+        except (OSError, ValueError):  # the second: the ring is closed
             return None
 
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from bystander.sniffer.datagrams import Datagrams, pick
 
 HEADER_BYTES = 12
-#: Comfort noise (RFC 3389), and the payload type that carried it before that.
-PT_COMFORT_NOISE = (13, 19)
 
 _KNUTH = np.uint64(0x9E3779B97F4A7C15)
 _S32 = np.uint64(32)

@@ -173,6 +173,11 @@ class StreamTable:
     def __iter__(self) -> Iterator[Stream]:
         return iter([stream for stream in self._streams if stream is not None])
 
+    @property
+    def on_probation(self) -> int:
+        """Flows that wait for a second packet."""
+        return len(self._probation)
+
     def feed(self, datagrams: Datagrams, which: NDArray[np.int64] | None) -> None:
         """Take the datagrams numbered ``which`` (None: all), which look like RTP.
 
@@ -216,7 +221,8 @@ class StreamTable:
 
         Later packets make a new stream.
         """
-        self.settle(stream)
+        self._arena.flush(stream.number)
+        self._flush_kept(stream)
         tail = self._arena.tail(stream.number)
         stream.freeze()
         self._flows.remove(stream.key)
@@ -224,11 +230,6 @@ class StreamTable:
         self._free.append(stream.number)
         self._alive = None
         return tail
-
-    def settle(self, stream: Stream) -> None:
-        """Hand on all media of a stream that has come so far."""
-        self._arena.flush(stream.number)
-        self._flush_kept(stream)
 
     def flush_old(self) -> None:
         """Hand on what has been gathering for some seconds, so that little is lost if the process dies."""

@@ -67,7 +67,6 @@ class Spool:
         #: Slots that hold nothing: what is in the others belongs to streams of an earlier process.
         self._empty = deque(path for path in slots if path.stat().st_size == 0)
         self._next_slot = 1 + max(map(_slot_number, slots), default=0)
-        self.bytes_written = 0
 
     def describe(self, stream: int, facts: Callable[[], dict[str, Any]]) -> None:
         """Say what a stream is: ``facts`` is asked before each chunk, so that a reader finds the latest."""
@@ -145,7 +144,6 @@ class Spool:
             os.ftruncate(file, os.fstat(file).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._slots[stream]))
         self._fresh.discard(stream)
-        self.bytes_written += size
 
     def _new_slot(self) -> Path:
         number, self._next_slot = self._next_slot, self._next_slot + 1

@@ -35,9 +35,13 @@ TOTALS = Totals(
     unclaimed_dropped=1,
     active_calls=5,
     active_streams=9,
+    dialogs={"answered": 4, "ringing": 1},
     queue_depth={"write": 6},
+    table_entries={"claims": 8},
     table_evictions={"calls": 1},
+    link_losses=2,
     spool_bytes=4096,
+    spool_errors=5,
     last_frame_ns=1_700_000_000_500_000_000,
 )
 
@@ -67,8 +71,12 @@ def test_totals_are_shown_in_base_units() -> None:
         ("table_evictions_total", "calls"): 1,
         ("active_calls", ""): 5,
         ("active_streams", ""): 9,
+        ("dialogs", "ringing"): 1,
         ("queue_depth", "write"): 6,
+        ("table_entries", "claims"): 8,
+        ("link_losses_total", ""): 2,
         ("spool_bytes", ""): 4096,
+        ("spool_errors_total", ""): 5,
         ("last_frame_timestamp_seconds", ""): 1_700_000_000.5,
         ("build_info", __version__): 1,
     }.items():

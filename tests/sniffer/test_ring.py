@@ -450,6 +450,7 @@ class TestLink:
         wire.ip("link", "del", "mirror")
         ring.close()
         ring.close()
+        assert not ring.link_up
         assert list(ring.ready()) == []
         assert ring.statistics() == RingStatistics(0, 0, 0)
 

@@ -1,0 +1,43 @@
+"""What the pipeline's rooms have counted, put together: for the metrics, and for whoever asks why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bystander.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class TableCount:
+    """A table that traffic can grow: what it holds, and what it has given up or refused, being full."""
+
+    entries: int
+    evicted: int
+
+
+def tables(pipeline: Pipeline) -> dict[str, TableCount]:
+    """Return the count of each bounded table, by its name."""
+    calls, streams = pipeline.calls, pipeline.streams
+    return {
+        "calls": TableCount(calls.active_calls, calls.counters["calls-evicted"]),
+        "claims": TableCount(calls.claims, calls.counters["claims-dropped"]),
+        "fragments": TableCount(len(pipeline.fragments), pipeline.fragments.counters["evicted"]),
+        "probation": TableCount(streams.on_probation, streams.counters["probation-overflow"]),
+        "streams": TableCount(len(streams), streams.counters["streams-refused"]),
+        "tcp": TableCount(len(pipeline.tcp), pipeline.tcp.counters["evicted"]),
+        "unclaimed": TableCount(calls.unclaimed_streams, calls.counters["streams-evicted"]),
+    }
+
+
+def skipped(pipeline: Pipeline) -> dict[str, int]:
+    """Return what could not be used and was passed over, by reason; only what has happened."""
+    reasons = Counter(pipeline.bad)
+    for reason in ("rtp-header", "g711-oversized"):
+        reasons[reason] += pipeline.streams.counters[reason]
+    reasons["sip-without-call-id"] += pipeline.calls.counters["sip-without-call-id"]
+    for reason in ("oversize", "empty", "contradictory-end", "conflicting", "expired"):
+        reasons[f"fragment-{reason}"] += pipeline.fragments.counters[reason]
+    for reason in ("holes", "cut-messages", "oversize"):
+        reasons[f"tcp-{reason}"] += pipeline.tcp.counters[reason]
+    return {reason: count for reason, count in sorted(reasons.items()) if count}
