@@ -26,7 +26,7 @@ $(DEVSTAMP): $(STAMP)
 	@touch $@
 
 demo: $(STAMP)  ## extract the calls of the captures in this repository and show them
-	@$(BIN)/bystander extract tests/data/*.pcap* -o demo-calls --show
+	@$(BIN)/bystander extract tests/data/*.pcap* -o demo-calls --show --office-number '/^(alice|carol)$$/'
 
 debian-packages:
 	@sh deploy/install-test-packages
