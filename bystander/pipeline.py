@@ -189,6 +189,9 @@ class Pipeline:
             self._hand_out(call)
         for stream in self.calls.unclaimed_expired(self.now_ns):
             self._drop(stream)
+        for silent in self.streams.overdue(self.now_ns):
+            self._end(silent)
+            self.calls.stream_ended(silent)
         for ended in self.calls.streams_of_ended_calls():
             own = self._by_id.get(ended.id)
             if own is not None and own.alive and self.now_ns - own.last_ns > _QUIET_NS:

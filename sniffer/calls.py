@@ -29,6 +29,9 @@ from bystander.sniffer.sip import Arrival
 __all__ = ["Call", "CallSettings", "CallTable", "ClaimedStream", "StreamLike"]
 
 _S: Final = 1_000_000_000
+#: Streams that one call may have, four times as many if both their ends are known to be the call's: a flood
+#: of SSRCs to a telephone's port is not all its caller's.
+MAX_STREAMS_PER_CALL: Final = 256
 #: How long the Call-ID of a call that was handed out is remembered: transactions may repeat for 32 s
 #: (RFC 3261 timer H), and a little more on a slow network.
 _STRAGGLERS_NS: Final = 64 * _S
@@ -272,6 +275,9 @@ class CallTable:
         leg = best.call
         assert isinstance(leg, Leg)
         if owner is not leg:
+            if len(leg.streams) >= (4 if best.both_ends else 1) * MAX_STREAMS_PER_CALL:
+                self.counters["streams-beyond-call"] += 1
+                return
             if owner is not None:
                 del owner.streams[stream.id]
             self._owners[stream.id] = leg

@@ -67,8 +67,9 @@ class Probation:
         )
         order = np.argsort(first)
         if len(order) > MAX_PER_BLOCK:
+            # Where somebody speaks there are many packets in a block; a flood has few of each.
             self.overflow += len(order) - MAX_PER_BLOCK
-            order = order[:MAX_PER_BLOCK]
+            order = np.lexsort((first, -counts))[:MAX_PER_BLOCK]
         for i in order.tolist():
             members = strange[inverse == i] if counts[i] > 1 else strange[first[i] : first[i] + 1]
             found = self._judge_one(int(keys[i]), datagrams, packets, members)

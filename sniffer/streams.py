@@ -37,6 +37,8 @@ MAX_G711_BYTES: Final = 4000
 _SET_BACK: Final = 60
 #: Kept packets are handed on in runs of about this many bytes.
 _KEPT_BYTES: Final = 65536
+#: A stream that has said nothing for so long gives up its place when places are short.
+_SILENT_NS: Final = 2_000_000_000
 
 
 class StreamSink(Protocol):
@@ -137,6 +139,8 @@ class Figures:
 class StreamTable:
     """All streams of the wire; bounded by ``capacity``, beyond which new ones are counted and not recorded.
 
+    Before that the caller ends those that are ``overdue``.
+
     ``sink`` takes the media. ``expected(src, dst)`` says that SDP has announced a stream, which then needs
     no probation. ``keep_packets`` keeps G.711 packets too, beside their audio (for comparisons).
     """
@@ -230,6 +234,16 @@ class StreamTable:
         self._free.append(stream.number)
         self._alive = None
         return tail
+
+    def overdue(self, now_ns: int) -> list[Stream]:
+        """Return the streams to end for want of room: none, or of a table nearly full those that are silent.
+
+        A stream that was only paused goes on as a new one; a flood of SSRCs refuses nobody a place.
+        """
+        if len(self._free) > self._capacity // 8:
+            return []
+        silent_ns = now_ns - _SILENT_NS
+        return [stream for stream in self if stream.last_ns < silent_ns]
 
     def flush_old(self) -> None:
         """Hand on what has been gathering for some seconds, so that little is lost if the process dies."""
