@@ -13,6 +13,7 @@ from typing import Any
 
 from bystander import __version__
 from bystander.config import Config
+from bystander.counts import skipped, tables
 from bystander.errors import UserError
 from bystander.finish import Written
 from bystander.finished import Finished, Orphan
@@ -75,7 +76,7 @@ def extract(
             finally:
                 writer.close()
                 spool.close()
-                work.counters = counters_of(pipeline)
+                work.counters = counters_of(pipeline) | {"truncated": source.truncated_frames}
                 work.unclaimed = pipeline.unclaimed
                 work.problems = list(source.problems)
                 # A disk that is full of the spool has room for the list of calls again.
@@ -100,7 +101,8 @@ def counters_of(pipeline: Pipeline) -> dict[str, Any]:
         "bytes": pipeline.counters["bytes"],
         "rtcp": pipeline.counters["rtcp"],
         "unclaimed_streams": pipeline.counters["unclaimed"],
-        "bad": {reason: count for reason, count in sorted(pipeline.bad.items()) if count},
+        "bad": skipped(pipeline),
+        "evicted": {name: table.evicted for name, table in tables(pipeline).items() if table.evicted},
         "sip_methods": dict(sorted(pipeline.calls.requests.items())),
         "sip_statuses": {str(status): count for status, count in sorted(pipeline.calls.responses.items())},
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bystander.counts import TableCount, skipped, tables
+from bystander.extract import extract
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.sniffer.frames import LINKTYPE_RAW, PAD, Frames
 from bystander.storage.spool import Spool
@@ -99,3 +100,17 @@ def test_what_a_full_table_gave_up(tmp_path: Path) -> None:
     assert {name: table.evicted for name, table in tables(pipeline).items()} == {
         name: number for number, name in enumerate(names, 1)
     }
+
+
+def test_extract_tells_what_it_skipped_and_what_was_cut(tmp_path: Path) -> None:
+    whole = ip(udp(b"\x80\x08" + bytes(200), (4000, 4002)))
+    cut, broken = whole[:120], ip(udp(b"\xa0\x08" + bytes(11), (4000, 4002)))
+    capture = tmp_path / "cut.pcap"
+    records = [
+        struct.pack("<IIII", 1, 0, len(kept), size) + kept for kept, size in ((cut, 230), (broken, 41))
+    ]
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 120, LINKTYPE_RAW)
+    capture.write_bytes(header + b"".join(records))
+    counters = extract([capture], tmp_path / "out")["counters"]
+    assert (counters["packets"], counters["truncated"], counters["evicted"]) == (2, 1, {})
+    assert counters["bad"]["rtp-header"] == 1
