@@ -31,7 +31,7 @@ from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.evidence import evidence_pcap
 from bystander.sniffer.ring import Ring
-from bystander.storage.index import Entry, Index, Query, recording_id, time_ns
+from bystander.storage.index import Entry, Index, IndexProblem, Query, recording_id, time_ns
 from bystander.storage.spool import Spool
 from bystander.storage.wav import write_file
 from bystander.writer import Writer
@@ -259,7 +259,7 @@ class Recorder:
                 await self._index.coverage_beat(time.time_ns(), dropped)
                 if self._log.full or not self._log.whole:
                     self._log.begin_anew(self._pipeline.calls.messages_in_progress())
-            except (UserError, OSError) as error:
+            except (UserError, IndexProblem, OSError) as error:
                 self._tell("beat", str(error))
             if time.monotonic() >= retry and self._failed:
                 retry = time.monotonic() + _RETRY_S
@@ -364,7 +364,7 @@ class Recorder:
                 try:
                     await self._index.add(entry)
                     break
-                except UserError as error:
+                except (UserError, IndexProblem) as error:
                     self._tell("index", str(error))
                     if self._stop.is_set():
                         return
