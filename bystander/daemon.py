@@ -7,7 +7,6 @@ a writer thread and come back to be indexed. Nothing here waits for the disk but
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import signal
@@ -24,13 +23,14 @@ from bystander.finish import Written
 from bystander.finished import Finished, FinishedCall, Orphan
 from bystander.metrics import Health, Metrics, MetricsServer, Totals
 from bystander.pipeline import Pipeline, PipelineSettings
-from bystander.process import prepare_process
+from bystander.process import lock_spool, prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
 from bystander.settings import call_settings, is_excluded
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.evidence import evidence_pcap
 from bystander.sniffer.ring import Ring
+from bystander.sniffer.sip import Arrival
 from bystander.storage.index import Entry, Index, IndexProblem, Query, recording_id, time_ns
 from bystander.storage.spool import Spool
 from bystander.storage.wav import write_file
@@ -61,7 +61,7 @@ def run(config: Config, *, interface: str | None = None, read: list[Path] | None
 
 
 async def _record(config: Config, interface: str | None, read: list[Path] | None) -> int:
-    lock = _lock(config.recording.spool)
+    lock = lock_spool(config.recording.spool)
     try:
         async with await Index.open(config.recording.index) as index:
             recorder = Recorder(config, index, live=read is None)
@@ -72,21 +72,6 @@ async def _record(config: Config, interface: str | None, read: list[Path] | None
             return await recorder.run(interface or config.capture.interface, read)
     finally:
         os.close(lock)
-
-
-def _lock(spool: Path) -> int:
-    """Make the spool ours. Two recorders in one spool would tear each other's calls apart."""
-    try:
-        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(spool / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise UserError(f"{spool}: cannot use the spool: {error.strerror}; see [recording] spool") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise UserError(f"{spool}: another recorder is using this spool; stop it first") from None
-    return lock
 
 
 class Recorder:
@@ -102,6 +87,7 @@ class Recorder:
         self._entries: asyncio.Queue[Entry | None] = asyncio.Queue()
         self._failed: list[Finished] = []
         self._unwritten: list[FinishedCall] = []
+        self._pending: dict[int, FinishedCall] = {}
         self._known: set[tuple[str, int]] = set()
         self._verdicts: Counter[str] = Counter()
         self._ring: Ring | None = None
@@ -122,7 +108,7 @@ class Recorder:
                 durable=True,
                 observe_flush=self.metrics.flush_seconds.observe,
                 keep_unclaimed=recording.keep_unclaimed,
-                orphan_target=lambda first_ns, _: self._dated(first_ns, "unclaimed"),
+                orphan_target=lambda first_ns, stream: self._dated(first_ns, str(stream), "unclaimed"),
             ),
             self._spool,
             self._finish,
@@ -156,7 +142,7 @@ class Recorder:
             self._pipeline.recover(stream)
         log.info(
             "recovered %d calls in progress and %d streams that an earlier process left",
-            self._pipeline.calls.active_calls,
+            self._pipeline.calls.unended_calls,
             len(self._left),
         )
         self._messages, self._left = [], []
@@ -171,33 +157,42 @@ class Recorder:
             problems = await (self._read(read) if read is not None else self._listen(interface))
             self._pipeline.close(interrupted=self._live)
         finally:
+            self._stop.set()
             await asyncio.to_thread(self._writer.close)
             await self._entries.put(None)
             await indexer
             if server is not None:
                 server.close()
             self._spool.close()
-            unfinished = bool(self._failed) or self._pipeline.calls.active_calls > 0
+            unfinished = bool(self._pending) or self._pipeline.calls.active_calls > 0
             self._log.close(remove=not unfinished)
+        if self._pending:
+            problems.append(
+                f"{len(self._pending)} finished calls are not in the index; they stay in "
+                f"{self._config.recording.spool} for the next start"
+            )
         for problem in problems:
             log.error("bystander: %s", problem)
-        for call in self._failed:
-            log.error("bystander: %s was not written; its audio stays in the spool", call.job.target.stem)
-        return 1 if problems or self._failed else 0
+        return 1 if problems else 0
 
     async def _read(self, paths: list[Path]) -> list[str]:
         with open_captures(paths) as source:
-            for frames in source.blocks():
+            blocks = source.blocks()
+            # Read in a thread: a pipe that gives nothing for a while does not keep calls from the index.
+            while (
+                not self._stop.is_set()
+                and (frames := await asyncio.to_thread(next, blocks, None)) is not None
+            ):
                 self._pipeline.feed(frames)
-                await asyncio.sleep(0)
-                if self._stop.is_set():
-                    break
+            if self._pipeline.counters["spool-errors"]:
+                self._tell_lost_audio()
             return list(source.problems)
 
     async def _listen(self, interface: str | None) -> list[str]:
         if interface is None:
             raise UserError("no interface to record from; give --interface IF, or set [capture] interface")
         capture = self._config.capture
+        problems: list[str] = []
         self._spool.prepare(_SPARE_SLOTS)
         with Ring(interface, ring_bytes=capture.ring_mb << 20, user_filter=capture.filter) as ring:
             self._ring = ring
@@ -212,9 +207,13 @@ class Recorder:
                 beats.cancel()
                 self._loop.remove_reader(ring.fileno())
                 self._drops = ring.statistics().drops
-                await self._index.coverage_end(time.time_ns())
+                try:
+                    await self._index.coverage_end(time.time_ns())
+                except (UserError, IndexProblem) as error:
+                    # The calls in progress are to be finished all the same.
+                    problems.append(str(error))
         log.info("stopped")
-        return []
+        return problems
 
     async def _capture(self, ring: Ring, ready: asyncio.Event) -> None:
         stopping = asyncio.create_task(self._stop.wait())
@@ -254,11 +253,11 @@ class Recorder:
                 self._tell("link", f"interface {self._ring.interface} has no link: nothing is recorded")
             lost_before, lost = lost, self._pipeline.counters["spool-errors"]
             if lost > lost_before:
-                self._tell("spool", f"{self._config.recording.spool}: audio was lost, the disk is full")
+                self._tell_lost_audio()
             try:
                 await self._index.coverage_beat(time.time_ns(), dropped)
                 if self._log.full or not self._log.whole:
-                    self._log.begin_anew(self._pipeline.calls.messages_in_progress())
+                    self._log.begin_anew(self._messages_to_keep())
             except (UserError, IndexProblem, OSError) as error:
                 self._tell("beat", str(error))
             if time.monotonic() >= retry and self._failed:
@@ -266,6 +265,11 @@ class Recorder:
                 again, self._failed = self._failed, []
                 for call in again:
                     self._writer.submit(call)
+
+    def _messages_to_keep(self) -> list[Arrival]:
+        """Return the messages of calls that a process after us would have to finish, in order of time."""
+        kept = [arrival for call in self._pending.values() for arrival in call.call.messages]
+        return sorted(kept + self._pipeline.calls.messages_in_progress(), key=lambda one: one.time_ns)
 
     def _show(self) -> None:
         """Bring the metrics up to date."""
@@ -308,14 +312,17 @@ class Recorder:
             self._told[what] = now
             log.warning("bystander: %s", text)
 
+    def _tell_lost_audio(self) -> None:
+        self._tell("spool", f"{self._config.recording.spool}: audio was lost, the disk is full")
+
     # Calls that are over: to the writer, and from its thread back to the loop and into the index.
 
     def _target(self, call: Call) -> Path:
-        return self._dated(call.started_ns)
+        return self._dated(call.started_ns, call.call_id)
 
-    def _dated(self, at_ns: int, below: str = "") -> Path:
+    def _dated(self, at_ns: int, name: str, below: str = "") -> Path:
         """Name a recording and place it by its day, as the office counts days."""
-        return self._day(at_ns, below) / f"{recording_id(at_ns)}.wav"
+        return self._day(at_ns, below) / f"{recording_id(at_ns, name)}.wav"
 
     def _day(self, at_ns: int, below: str = "") -> Path:
         moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).astimezone(self._config.zone())
@@ -325,6 +332,8 @@ class Recorder:
         if isinstance(call, FinishedCall) and finished_before(call.call, self._known):
             call.discard()
             return
+        if isinstance(call, FinishedCall):
+            self._pending[id(call)] = call
         self._writer.submit(call)
 
     def _written(self, call: Finished, written: Written | None, error: OSError | None) -> None:
@@ -369,7 +378,9 @@ class Recorder:
                     if self._stop.is_set():
                         return
                     await asyncio.sleep(1.0)
-            self._unwritten.pop(0).discard()
+            call = self._unwritten.pop(0)
+            del self._pending[id(call)]
+            call.discard()
             verdict: Any = entry.call["verdict"]
             if verdict is not None:
                 self._verdicts[verdict] += 1
@@ -378,7 +389,8 @@ class Recorder:
     def _sweep_parts(self) -> None:
         """Remove files that a killed process was in the middle of writing."""
         now = time.time_ns()
-        for at_ns in (now, now - _DAY_NS):
+        days = {at_ns // _DAY_NS for at_ns in (now, *(message.time_ns for message in self._messages))}
+        for at_ns in sorted({(day + more) * _DAY_NS for day in days for more in (-1, 0, 1)}):
             for below in ("", "unclaimed"):
                 for part in (self._config.recording.directory / self._day(at_ns, below)).glob("*.part"):
                     part.unlink(missing_ok=True)

@@ -1,9 +1,14 @@
-"""The process itself: limits and the collector of garbage."""
+"""The process itself: limits, the collector of garbage, and that there is one recorder to a spool."""
 
 from __future__ import annotations
 
+import fcntl
 import gc
+import os
 import resource
+from pathlib import Path
+
+from bystander.errors import UserError
 
 
 def prepare_process() -> None:
@@ -17,3 +22,21 @@ def prepare_process() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
+
+
+def lock_spool(spool: Path) -> int:
+    """Make the spool ours until the returned descriptor is closed; raises UserError.
+
+    Two recorders in one spool would tear each other's calls apart.
+    """
+    try:
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(spool / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UserError(f"{spool}: cannot use the spool: {error.strerror}; see [recording] spool") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise UserError(f"{spool}: another recorder is using this spool; stop it first") from None
+    return lock

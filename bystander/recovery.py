@@ -17,10 +17,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from bystander.report import rfc3339
 from bystander.sniffer.calls import Call
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.sip import Arrival, Message, parse_message
 from bystander.sniffer.streams import Figures
+from bystander.storage.index import time_ns
 from bystander.storage.spool import read_facts
 
 NAME: Final = "signalling.log"
@@ -137,7 +139,7 @@ def read_streams(folder: Path) -> list[RecoveredStream]:
 
 def finished_before(call: Call, finished: set[tuple[str, int]]) -> bool:
     """Tell whether a call was written by an earlier process, by Call-ID and the millisecond it began."""
-    return (call.call_id, call.started_ns // 1_000_000) in finished
+    return (call.call_id, time_ns(rfc3339(call.started_ns)) // 1_000_000) in finished
 
 
 def _pack(arrival: Arrival) -> bytes:

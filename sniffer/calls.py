@@ -93,6 +93,11 @@ class CallTable:
         return len(self._unclaimed)
 
     @property
+    def unended_calls(self) -> int:
+        """Calls in the table that are not over."""
+        return len(self._legs) - len(self._ended)
+
+    @property
     def any_ended(self) -> bool:
         """Whether a call that is over lingers in the table."""
         return bool(self._ended)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
-import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -44,14 +44,16 @@ _ADD = (
 )
 
 
-def recording_id(started_ns: int) -> str:
-    """A name for a recording: its start in UTC and six random base32 characters, `20261123-204600-k3f9qa`.
+def recording_id(started_ns: int, name: str) -> str:
+    """A name for a recording: its start in UTC and six base32 characters, `20261123-204600-k3f9qa`.
 
     Names sort by time and are short enough to type; the tail (30 bits) keeps calls of one second apart and
-    cannot be guessed from the date of the call.
+    cannot be guessed from the date of the call. It is made of ``name``, the Call-ID: a recorder killed
+    between the files and the index writes the same files again, not others beside them.
     """
     start = datetime.fromtimestamp(started_ns // 1_000_000_000, UTC)
-    tail = base64.b32encode(secrets.token_bytes(5)).decode("ascii").lower()[:6]
+    digest = hashlib.sha256(f"{started_ns} {name}".encode("utf-8", "surrogateescape")).digest()
+    tail = base64.b32encode(digest).decode("ascii").lower()[:6]
     return f"{start:%Y%m%d-%H%M%S}-{tail}"
 
 

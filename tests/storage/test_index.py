@@ -371,10 +371,13 @@ def test_r5_a_clock_set_back_does_not_shorten_what_was_recorded(path: Path) -> N
 
 
 def test_a_recording_id_sorts_by_time_and_is_short() -> None:
-    first, second = recording_id(START_NS), recording_id(START_NS + 1_000_000_000)
+    first, second = recording_id(START_NS, "a@b"), recording_id(START_NS + 1_000_000_000, "a@b")
     assert re.fullmatch(r"20261123-204600-[a-z2-7]{6}", first)
     assert first < second
-    assert len({recording_id(START_NS) for _ in range(1000)}) == 1000
+    assert len({recording_id(START_NS, f"{call}@b") for call in range(1000)}) == 1000
+    assert recording_id(START_NS, "a@b") == first
+    assert recording_id(START_NS + 1, "a@b") != first
+    assert recording_id(START_NS, "\udc80")
 
 
 @given(st.text(max_size=20))
