@@ -31,7 +31,8 @@ from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.evidence import evidence_pcap
 from bystander.sniffer.ring import Ring
 from bystander.sniffer.sip import Arrival
-from bystander.storage.index import Entry, Index, IndexProblem, Query, recording_id, time_ns
+from bystander.storage.entry import Entry, recording_id, time_ns
+from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
 from bystander.storage.wav import write_file
 from bystander.writer import Writer

@@ -22,7 +22,7 @@ from bystander.sniffer.calls import Call
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.sip import Arrival, Message, parse_message
 from bystander.sniffer.streams import Figures
-from bystander.storage.index import time_ns
+from bystander.storage.entry import time_ns
 from bystander.storage.spool import read_facts
 
 NAME: Final = "signalling.log"

@@ -9,16 +9,12 @@ object of `calls.json`; columns beside it exist only for what is searched or cou
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import json
 import os
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,78 +22,19 @@ from typing import Any, Self
 import aiosqlite
 
 from bystander.storage.coverage import BEATING_NS, Gap, Stretch, gaps
+from bystander.storage.digest import refresh, register, row_digest
+from bystander.storage.entry import ADD, ADDED, FILES, SEALED, Entry, call_of, recording_id, row_of
+from bystander.storage.query import EVERYTHING, Query, search
 from bystander.storage.schema import IndexProblem, check, upgrade
 
 __all__ = ["BEATING_NS", "Entry", "Gap", "Index", "IndexProblem", "Query", "recording_id"]
 
-_SEPARATORS = str.maketrans("", "", " -().\t/")
-_ADDED = "id, call, delete_after, sealed"
-_FILES = "wav_path, evidence_path, audio_bytes"
 _OPTIONS: dict[str, Any] = {"uri": True, "timeout": 10.0, "isolation_level": None}
-_COLUMNS = (
-    *("id", "call_id", "started_ns", "ended_ns", "duration_s", "caller_key", "callee_key", "direction"),
-    *("state", "verdict", "wav_path", "evidence_path", "audio_bytes", "call"),
+# A hold laid on one leg of a call in progress covers the call that the leg turned out to be part of (R11).
+_ATTACH = (
+    "INSERT OR IGNORE INTO held (hold, id, call_id, released_ns) "
+    "SELECT hold, :id, call_id, released_ns FROM held WHERE call_id = :call_id"
 )
-_ADD = (
-    f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + column for column in _COLUMNS)}) "
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in _COLUMNS[1:])}"
-)
-
-
-def recording_id(started_ns: int, name: str) -> str:
-    """A name for a recording: its start in UTC and six base32 characters, `20261123-204600-k3f9qa`.
-
-    Names sort by time and are short enough to type; the tail (30 bits) keeps calls of one second apart and
-    cannot be guessed from the date of the call. It is made of ``name``, the Call-ID: a recorder killed
-    between the files and the index writes the same files again, not others beside them.
-    """
-    start = datetime.fromtimestamp(started_ns // 1_000_000_000, UTC)
-    digest = hashlib.sha256(f"{started_ns} {name}".encode("utf-8", "surrogateescape")).digest()
-    tail = base64.b32encode(digest).decode("ascii").lower()[:6]
-    return f"{start:%Y%m%d-%H%M%S}-{tail}"
-
-
-def number_key(number: str) -> str:
-    """A telephone number or user name as it is searched for: case and separators away, reversed."""
-    return (number.translate(_SEPARATORS) or number).casefold()[::-1]
-
-
-def time_ns(text: str) -> int:
-    """An RFC 3339 time as integer nanoseconds UTC; a time without an offset is UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One call to be indexed: `call` is the object of `calls.json`; paths are as the recorder wrote them, or
-    None."""
-
-    id: str
-    call: dict[str, Any]
-    wav_path: str | None = None
-    evidence_path: str | None = None
-    audio_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What to search for; None means any. Times are ns UTC, `since_ns <= start < until_ns`.
-
-    `number` is compared with caller and callee, separators and case aside; a leading `*` stands for any
-    beginning (`*5678`: numbers that end in 5678).
-    """
-
-    number: str | None = None
-    since_ns: int | None = None
-    until_ns: int | None = None
-    state: str | None = None
-    verdict: str | None = None
-    direction: str | None = None
-    limit: int | None = None
 
 
 class Index:
@@ -126,6 +63,7 @@ class Index:
             # power cut.
             for pragma in ("secure_delete = ON", "synchronous = FULL", "foreign_keys = ON"):
                 await connection.execute(f"PRAGMA {pragma}")
+            await connection.create_function("row_digest", -1, row_digest, deterministic=True)
         return cls(connection, path)
 
     async def close(self) -> None:
@@ -148,13 +86,23 @@ class Index:
         twice)."""
         with _one_line(self.path):
             async with self._transaction():
-                await self._connection.executemany(_ADD, [_row(entry) for entry in entries])
+                await self._connection.executemany(ADD, [row_of(entry) for entry in entries])
+                await self._connection.executemany(
+                    refresh("calls", "id = ?"), [(entry.id,) for entry in entries]
+                )
+                legs = [
+                    {"id": entry.id, "call_id": leg}
+                    for entry in entries
+                    for leg in (entry.call["call_id"], *entry.call.get("linked_call_ids", ()))
+                ]
+                await self._connection.executemany(_ATTACH, legs)
+                await self._connection.executemany(refresh("held", "id = :id AND digest IS NULL"), legs)
 
-    async def calls(self, query: Query = Query()) -> list[dict[str, Any]]:
+    async def calls(self, query: Query = EVERYTHING) -> list[dict[str, Any]]:
         """The calls that match, newest first: objects of `calls.json` with `id`, `delete_after`, `held_by`,
         `sealed`."""
-        statement, values = _search(query)
-        return [_call(row) for row in await self._rows(statement, values)]
+        statement, values = search(query)
+        return [call_of(row) for row in await self._rows(statement, values)]
 
     async def call(self, name: str) -> dict[str, Any] | None:
         """The call of that id, of the only id that begins so, or of that SIP Call-ID; None when there is
@@ -163,12 +111,18 @@ class Index:
         Raises IndexProblem when several calls fit.
         """
         row = await self._find(name)
-        return None if row is None else _call(row)
+        return None if row is None else call_of(row)
 
     async def entry(self, name: str) -> Entry | None:
         """Like `call`, but with the paths of its files."""
         row = await self._find(name)
-        return None if row is None else Entry(row[0], json.loads(row[1]), row[4], row[5], row[6])
+        if row is None:
+            return None
+        wav, evidence, size, *sealed = row[5:]
+        return Entry(
+            row[0], json.loads(row[1]), wav, evidence, size, row[2], bool(row[3]),
+            **dict(zip(SEALED, sealed, strict=True)),
+        )  # fmt: skip
 
     async def _find(self, name: str) -> tuple[Any, ...] | None:
         if not name:
@@ -178,7 +132,7 @@ class Index:
             ("id > ? AND id < ?", [name, name + "\U0010ffff"]),
             ("call_id = ?", [name]),
         ):
-            rows = await self._rows(f"SELECT {_ADDED}, {_FILES} FROM calls WHERE {condition} LIMIT 4", values)
+            rows = await self._rows(f"SELECT {ADDED}, {FILES} FROM calls WHERE {condition} LIMIT 4", values)
             if len(rows) > 1:
                 fit = ", ".join(row[0] for row in rows[:3]) + (", ..." if len(rows) > 3 else "")
                 raise IndexProblem(f"{name}: several recordings fit ({fit}); give more of the id")
@@ -214,7 +168,7 @@ class Index:
         last beat."""
         with _one_line(self.path):
             async with self._transaction():
-                await self._connection.execute("UPDATE coverage SET cause = 'killed' WHERE cause = 'running'")
+                await self._end_stretch("cause = 'killed'")
                 await self._open_stretch(now_ns)
 
     async def coverage_beat(self, now_ns: int, dropped: int = 0) -> None:
@@ -225,23 +179,16 @@ class Index:
         with _one_line(self.path):
             async with self._transaction():
                 if dropped:
-                    await self._connection.execute(
-                        "UPDATE coverage SET cause = 'drops', dropped = ? WHERE cause = 'running'", [dropped]
-                    )
+                    await self._end_stretch("cause = 'drops', dropped = ?", dropped)
                     await self._open_stretch(now_ns)
                 else:
-                    await self._connection.execute(
-                        "UPDATE coverage SET to_ns = max(to_ns, ?) WHERE cause = 'running'", [now_ns]
-                    )
+                    await self._end_stretch("to_ns = max(to_ns, ?)", now_ns)
 
     async def coverage_end(self, now_ns: int, cause: str = "stopped") -> None:
-        """Recording ends, for `cause`: 'stopped', 'killed' or 'drops'."""
+        """Recording ends, for `cause`: 'stopped', 'killed', 'drops' or 'no-space'."""
         with _one_line(self.path):
             async with self._transaction():
-                await self._connection.execute(
-                    "UPDATE coverage SET to_ns = max(to_ns, ?), cause = ? WHERE cause = 'running'",
-                    [now_ns, cause],
-                )
+                await self._end_stretch("to_ns = max(to_ns, ?), cause = ?", now_ns, cause)
 
     async def coverage_gaps(self, since_ns: int, until_ns: int) -> list[Gap]:
         """When the recorder was not recording between two times, oldest first, each with its cause."""
@@ -257,6 +204,40 @@ class Index:
         await self._connection.execute(
             "INSERT INTO coverage (from_ns, to_ns, cause) VALUES (?, ?, 'running')", [now_ns, now_ns]
         )
+        await self._connection.execute(refresh("coverage", "cause = 'running'"))
+
+    async def _end_stretch(self, assignments: str, *values: object) -> None:
+        """Change the stretch that is running, by number: the change may be that it no longer is."""
+        running = await self._connection.execute_fetchall(
+            "SELECT number FROM coverage WHERE cause = 'running'"
+        )
+        for (number,) in running:
+            await self._connection.execute(
+                f"UPDATE coverage SET {assignments} WHERE number = ?", [*values, number]
+            )
+            await self._connection.execute(refresh("coverage", "number = ?"), [number])
+
+    # -- for the rooms that keep tables of their own here: holds, erasures, persons -------------------------
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Write several things or none of them: yields the connection, within a transaction."""
+        with _one_line(self.path):
+            async with self._transaction():
+                yield self._connection
+
+    async def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Read rows."""
+        return await self._rows(statement, list(values))
+
+    async def truncate_log(self) -> None:
+        """Fold the write-ahead log into the file and empty it: deleted rows are then gone from both.
+
+        Raises IndexProblem if readers keep it busy for longer than ten seconds.
+        """
+        rows = await self._rows("PRAGMA wal_checkpoint(TRUNCATE)", [])
+        if rows and rows[0][0]:
+            raise IndexProblem(f"{self.path}: the index is busy; what was erased is still in its log")
 
     # -- SQLite ----------------------------------------------------------------------------------------------
 
@@ -302,70 +283,10 @@ def _prepare(path: Path, read_only: bool) -> None:
         # Made before SQLite does, so that others can never read it; -wal and -shm inherit the mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(_uri(path, read_only), **_OPTIONS)) as connection:
+        register(connection)
         if read_only:
             check(connection, str(path))
         else:
             connection.execute("PRAGMA secure_delete = ON")
             upgrade(connection, str(path))
             connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    call = entry.call
-    return {
-        "id": entry.id,
-        "call_id": call["call_id"],
-        "started_ns": time_ns(call["started_at"]),
-        "ended_ns": time_ns(call["ended_at"]) if call.get("ended_at") else None,
-        "duration_s": call.get("duration_s"),
-        "caller_key": number_key(call.get("caller") or ""),
-        "callee_key": number_key(call.get("callee") or ""),
-        "direction": call["direction"],
-        "state": call["state"],
-        "verdict": call.get("verdict"),
-        "wav_path": entry.wav_path,
-        "evidence_path": entry.evidence_path,
-        "audio_bytes": entry.audio_bytes,
-        "call": json.dumps(call, ensure_ascii=False, separators=(",", ":")),
-    }
-
-
-def _call(row: Sequence[Any]) -> dict[str, Any]:
-    call: dict[str, Any] = json.loads(row[1])
-    return {"id": row[0], **call, "delete_after": row[2], "held_by": [], "sealed": bool(row[3])}
-
-
-def _search(query: Query) -> tuple[str, list[Any]]:
-    """The statement for a query. Caller and callee are searched apart, each in the order of its own index:
-    the office's main number may be the callee of half of all calls, and its newest fifty must not cost a
-    sort of them all."""
-    conditions: list[str] = []
-    values: list[Any] = []
-    for column, relation, value in (
-        ("started_ns", ">=", query.since_ns),
-        ("started_ns", "<", query.until_ns),
-        ("state", "=", query.state),
-        ("verdict", "=", query.verdict),
-        ("direction", "=", query.direction),
-    ):
-        if value is not None:
-            conditions.append(f"{column} {relation} ?")
-            values.append(value)
-    limit = -1 if query.limit is None else query.limit
-    tail = " ORDER BY started_ns DESC, number DESC LIMIT ?"
-    if query.number is None:
-        where = " WHERE " + " AND ".join(conditions) if conditions else ""
-        return f"SELECT {_ADDED} FROM calls{where}{tail}", [*values, limit]
-    key = number_key(query.number.removeprefix("*"))
-    relation, keys = ("{0} = ?", [key])
-    if query.number.startswith("*"):
-        relation, keys = "{0} >= ? AND {0} < ?", [key, key + "\U0010ffff"]
-    parts = " UNION ".join(
-        "SELECT * FROM (SELECT number FROM calls WHERE "
-        + " AND ".join([relation.format(column), *conditions])
-        + tail
-        + ")"
-        for column in ("caller_key", "callee_key")
-    )
-    part = [*keys, *values, limit]
-    return f"SELECT {_ADDED} FROM calls WHERE number IN ({parts}){tail}", [*part, *part, limit]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from bystander.storage.digest import refresh
+
 CALLS = """
 CREATE TABLE calls (
     number        INTEGER PRIMARY KEY,
@@ -56,7 +58,111 @@ CREATE TABLE coverage (
 CREATE INDEX coverage_by_end ON coverage (to_ns);
 """
 
-MIGRATIONS: tuple[str, ...] = (CALLS, COVERAGE)
+# Sealed recordings, their terms, holds and erasures (R7, R10, R11, R18). Every row carries a digest
+# (storage/digest.py).
+VAULT = """
+ALTER TABLE calls ADD COLUMN term_rule TEXT;
+ALTER TABLE calls ADD COLUMN wav_sha256 TEXT;
+ALTER TABLE calls ADD COLUMN wav_sealed_sha256 TEXT;
+ALTER TABLE calls ADD COLUMN wav_sealed_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN evidence_sha256 TEXT;
+ALTER TABLE calls ADD COLUMN evidence_sealed_sha256 TEXT;
+ALTER TABLE calls ADD COLUMN evidence_sealed_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN key_sha256 TEXT;
+ALTER TABLE calls ADD COLUMN digest BLOB;
+CREATE INDEX calls_by_term ON calls (delete_after);
+
+CREATE TABLE holds (
+    number         INTEGER PRIMARY KEY,
+    case_no        TEXT NOT NULL,
+    reason         TEXT NOT NULL,
+    placed_by      TEXT NOT NULL,
+    placed_ns      INTEGER NOT NULL,
+    released_by    TEXT,
+    released_ns    INTEGER,
+    release_reason TEXT,
+    digest         BLOB
+);
+CREATE INDEX holds_by_case ON holds (case_no);
+
+-- Which recordings a hold covers, active while released_ns is NULL. There is no reference to calls: a call in
+-- progress can be held before it has a row, by the id that it will have.
+CREATE TABLE held (
+    hold        INTEGER NOT NULL REFERENCES holds (number),
+    id          TEXT NOT NULL,
+    call_id     TEXT NOT NULL,
+    released_ns INTEGER,
+    digest      BLOB,
+    PRIMARY KEY (id, hold)
+) WITHOUT ROWID;
+CREATE INDEX held_by_hold    ON held (hold, id);
+CREATE INDEX held_by_call_id ON held (call_id);
+
+-- Erasures that are under way; empty when none is.
+CREATE TABLE plans (
+    plan    TEXT PRIMARY KEY,
+    cause   TEXT NOT NULL CHECK (cause IN ('term', 'request', 'mend')),
+    actor   TEXT NOT NULL,
+    made_ns INTEGER NOT NULL,
+    reason  TEXT,
+    ground  TEXT,
+    digest  BLOB
+);
+CREATE TABLE erasing (
+    id     TEXT PRIMARY KEY,
+    plan   TEXT NOT NULL REFERENCES plans (plan),
+    files  TEXT NOT NULL,
+    digest BLOB
+);
+CREATE INDEX erasing_by_plan ON erasing (plan);
+
+-- The latest time that the clock came to by steady steps (retention/clock.py).
+CREATE TABLE clock (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    wall_ns INTEGER NOT NULL,
+    boot_ns INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,
+    digest  BLOB
+);
+
+-- The register "Rejestracja rozmow telefonicznych" (R13).
+CREATE TABLE persons (
+    number        INTEGER PRIMARY KEY,
+    name          TEXT NOT NULL,
+    post          TEXT NOT NULL,
+    authorisation TEXT NOT NULL,
+    authorised_on TEXT,
+    valid_from    TEXT,
+    valid_until   TEXT,
+    role          TEXT NOT NULL CHECK (role IN ('listener', 'supervisor', 'administrator')),
+    recipient     TEXT,
+    added_ns      INTEGER NOT NULL,
+    revoked_ns    INTEGER,
+    digest        BLOB
+);
+
+-- Coverage as before, with a cause more: 'no-space' (C19).
+ALTER TABLE coverage RENAME TO coverage_before;
+CREATE TABLE coverage (
+    number  INTEGER PRIMARY KEY,
+    from_ns INTEGER NOT NULL,
+    to_ns   INTEGER NOT NULL,
+    cause   TEXT NOT NULL CHECK (cause IN ('running', 'stopped', 'killed', 'drops', 'no-space')),
+    dropped INTEGER NOT NULL DEFAULT 0,
+    digest  BLOB,
+    CHECK (to_ns >= from_ns)
+);
+INSERT INTO coverage (number, from_ns, to_ns, cause, dropped)
+    SELECT number, from_ns, to_ns, cause, dropped FROM coverage_before;
+DROP TABLE coverage_before;
+CREATE INDEX coverage_by_end ON coverage (to_ns);
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    CALLS,
+    COVERAGE,
+    VAULT + f"{refresh('coverage', 'true')};\n{refresh('calls', 'true')};\n",
+)
 
 
 class IndexProblem(Exception):  # noqa: N818  (the field's word for what a person is told; nothing has crashed)

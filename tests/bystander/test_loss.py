@@ -9,7 +9,7 @@ from bystander.finish import finish
 from bystander.finished import Finished, FinishedCall
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.sniffer.capturefile import open_captures
-from bystander.storage.index import time_ns
+from bystander.storage.entry import time_ns
 from bystander.storage.spool import Spool
 
 

@@ -17,7 +17,7 @@ from bystander.recovery import NAME, SignallingLog, finished_before, read_log, r
 from bystander.report import rfc3339
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.streams import Figures
-from bystander.storage.index import time_ns
+from bystander.storage.entry import time_ns
 from bystander.storage.spool import Spool
 
 FIGURES = Figures(packets=9, lost=0, duplicates=0, reordered=0, jitter_ms=0.5, last_ns=5, epoch_ns=3)

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bystander.storage import schema
-from bystander.storage.index import Entry, Index, IndexProblem, Query, number_key, recording_id, time_ns
+from bystander.storage.entry import Entry, number_key, recording_id, time_ns
+from bystander.storage.index import Index, IndexProblem, Query
 
 START = datetime(2026, 11, 23, 20, 46, tzinfo=UTC)
 START_NS = time_ns(START.isoformat())
