@@ -9,6 +9,8 @@ import re
 import sqlite3
 import stat
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bystander.storage import schema
-from bystander.storage.entry import Entry, number_key, recording_id, time_ns
+from bystander.storage.digest import expression, register
+from bystander.storage.entry import SEALED, Entry, number_key, recording_id, row_of, time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 
 START = datetime(2026, 11, 23, 20, 46, tzinfo=UTC)
@@ -293,13 +296,77 @@ def test_a_directory_is_refused(tmp_path: Path, read_only: bool) -> None:
 
 def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "index.sqlite"
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
-    using(path, lambda index: index.add(entry(1)))
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+    using(path, lambda index: index.coverage_gaps(0, 1))
     monkeypatch.undo()
+    made = row_of(entry(1))
+    old = [column for column in made if column not in SEALED]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        names, values = ", ".join(old), ", ".join(f":{column}" for column in old)
+        connection.execute(f"INSERT INTO calls ({names}) VALUES ({values})", made)
+        connection.execute("INSERT INTO coverage (from_ns, to_ns, cause) VALUES (1, 2, 'stopped')")
     with pytest.raises(IndexProblem, match="`bystander run` brings it up to date"):
         asyncio.run(Index.open(path, read_only=True))
     using(path, lambda index: index.coverage_begin(1))
     assert ids(path) == ["id-001"]
+    with closing(sqlite3.connect(path)) as connection:
+        register(connection)
+        for table in ("calls", "coverage"):
+            ok, count = connection.execute(
+                f"SELECT sum(digest = {expression(table)}), count(*) FROM {table}"
+            ).fetchone()
+            assert ok == count > 0
+
+
+def test_every_row_written_carries_its_digest(path: Path) -> None:
+    async def work(index: Index) -> None:
+        await index.add(entry(1), entry(2))
+        await index.add(entry(1))
+        await index.coverage_begin(10)
+        await index.coverage_beat(20)
+        await index.coverage_beat(30, dropped=3)
+        await index.coverage_end(40, "no-space")
+        await index.coverage_begin(50)
+        await index.coverage_begin(60)
+        for table in ("calls", "coverage"):
+            rows = await index.rows(f"SELECT digest = {expression(table)} FROM {table}")
+            assert rows and all(row == (1,) for row in rows), table
+
+    using(path, work)
+
+
+def test_r11_a_hold_on_a_leg_in_progress_covers_the_call_it_becomes(path: Path) -> None:
+    """A call seen on two hops has two Call-IDs while it lasts and one row when it is over."""
+
+    async def work(index: Index) -> None:
+        async with index.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO holds (number, case_no, reason, placed_by, placed_ns) "
+                "VALUES (1, 'K 7/26', 'r', 'w', 5)"
+            )
+            await connection.execute(
+                "INSERT INTO held (hold, id, call_id) VALUES (1, 'id-of-the-leg', 'the-other-leg')"
+            )
+        linked = entry(1)
+        linked.call["linked_call_ids"] = ["the-other-leg"]
+        await index.add(linked, entry(2))
+        assert (await index.call("id-001") or {})["held_by"] == ["K 7/26"]
+        assert (await index.call("id-002") or {})["held_by"] == []
+        assert [call["id"] for call in await index.calls(Query(case="K 7/26"))] == ["id-001"]
+
+    using(path, work)
+
+
+def test_a_sealed_entry_is_read_back(path: Path) -> None:
+    sealed = replace(
+        entry(1), sealed=True, delete_after="2027-02-23T22:59:59.999Z", term_rule="months", key_sha256="ab",
+        wav_sha256="cd", wav_sealed_sha256="ef", wav_sealed_bytes=7, evidence_sealed_bytes=8,
+    )  # fmt: skip
+    using(path, lambda index: index.add(sealed))
+    found = using(path, lambda index: index.entry("id-001"))
+    assert found == sealed
+    call = using(path, lambda index: index.call("id-001"))
+    assert (call["sealed"], call["delete_after"]) == (True, "2027-02-23T22:59:59.999Z")
 
 
 def test_a_migration_that_fails_leaves_the_schema_before_it(
