@@ -11,31 +11,26 @@ import logging
 import os
 import signal
 import time
-from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bystander.config import Config
 from bystander.counts import skipped, tables
 from bystander.errors import UserError
-from bystander.finish import Written
-from bystander.finished import Finished, FinishedCall, Orphan
+from bystander.filing import Filing
+from bystander.finished import Finished, FinishedCall
 from bystander.metrics import Health, Metrics, MetricsServer, Totals
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import lock_spool, prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
-from bystander.settings import call_settings, is_excluded
+from bystander.settings import call_settings, excluded_by
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
-from bystander.sniffer.evidence import evidence_pcap
 from bystander.sniffer.ring import Ring
 from bystander.sniffer.sip import Arrival
-from bystander.storage.entry import Entry, recording_id, time_ns
+from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
-from bystander.storage.wav import write_file
-from bystander.writer import Writer
 
 log = logging.getLogger("bystander")
 
@@ -85,12 +80,7 @@ class Recorder:
         self._live = live
         self._stop = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._entries: asyncio.Queue[Entry | None] = asyncio.Queue()
-        self._failed: list[Finished] = []
-        self._unwritten: list[FinishedCall] = []
-        self._pending: dict[int, FinishedCall] = {}
         self._known: set[tuple[str, int]] = set()
-        self._verdicts: Counter[str] = Counter()
         self._ring: Ring | None = None
         self._drops = 0
         self._told: dict[str, float] = {}
@@ -99,17 +89,17 @@ class Recorder:
         self._spool = Spool(recording.spool)
         self._messages = list(read_log(recording.spool))
         self._log = SignallingLog(recording.spool)
-        self._writer = Writer(self._written, observe=self.metrics.write_seconds.observe)
+        self._filing = Filing(config, index, self.metrics, tell=self._tell, term_from=self._term_from)
         self._pipeline = Pipeline(
             PipelineSettings(
                 calls=call_settings(config),
                 root=recording.directory,
-                target=self._target,
-                excluded=lambda call: is_excluded(config, call),
+                target=self._filing.target,
+                excluded=self._excluded,
                 durable=True,
                 observe_flush=self.metrics.flush_seconds.observe,
                 keep_unclaimed=recording.keep_unclaimed,
-                orphan_target=lambda first_ns, stream: self._dated(first_ns, str(stream), "unclaimed"),
+                orphan_target=lambda first_ns, stream: self._filing.dated(first_ns, f"stream {stream}"),
             ),
             self._spool,
             self._finish,
@@ -151,7 +141,6 @@ class Recorder:
     async def run(self, interface: str | None, read: list[Path] | None) -> int:
         """Record from the interface, or from files; return the exit status."""
         server = None
-        indexer = asyncio.create_task(self._index_calls())
         try:
             if self._config.metrics.enabled and self._live:
                 server = MetricsServer(self.metrics, self._config.metrics.address, self._health)
@@ -159,17 +148,15 @@ class Recorder:
             self._pipeline.close(interrupted=self._live)
         finally:
             self._stop.set()
-            await asyncio.to_thread(self._writer.close)
-            await self._entries.put(None)
-            await indexer
+            await self._filing.close()
             if server is not None:
                 server.close()
             self._spool.close()
-            unfinished = bool(self._pending) or self._pipeline.calls.active_calls > 0
+            unfinished = self._filing.pending > 0 or self._pipeline.calls.active_calls > 0
             self._log.close(remove=not unfinished)
-        if self._pending:
+        if self._filing.pending:
             problems.append(
-                f"{len(self._pending)} finished calls are not in the index; they stay in "
+                f"{self._filing.pending} finished calls are not in the index; they stay in "
                 f"{self._config.recording.spool} for the next start"
             )
         for problem in problems:
@@ -185,6 +172,7 @@ class Recorder:
                 and (frames := await asyncio.to_thread(next, blocks, None)) is not None
             ):
                 self._pipeline.feed(frames)
+                await self._filing.keep_pace()
             if self._pipeline.counters["spool-errors"]:
                 self._tell_lost_audio()
             return list(source.problems)
@@ -261,16 +249,14 @@ class Recorder:
                     self._log.begin_anew(self._messages_to_keep())
             except (UserError, IndexProblem, OSError) as error:
                 self._tell("beat", str(error))
-            if time.monotonic() >= retry and self._failed:
+            if time.monotonic() >= retry:
                 retry = time.monotonic() + _RETRY_S
-                again, self._failed = self._failed, []
-                for call in again:
-                    self._writer.submit(call)
+                self._filing.retry()
 
     def _messages_to_keep(self) -> list[Arrival]:
         """Return the messages of calls that a process after us would have to finish, in order of time."""
-        kept = [arrival for call in self._pending.values() for arrival in call.call.messages]
-        return sorted(kept + self._pipeline.calls.messages_in_progress(), key=lambda one: one.time_ns)
+        kept = self._filing.messages() + self._pipeline.calls.messages_in_progress()
+        return sorted(kept, key=lambda arrival: arrival.time_ns)
 
     def _show(self) -> None:
         """Bring the metrics up to date."""
@@ -285,12 +271,12 @@ class Recorder:
                 sip_requests=dict(pipeline.calls.requests),
                 sip_responses=dict(pipeline.calls.responses),
                 calls=dict(pipeline.calls.states),
-                verdicts=dict(self._verdicts),
+                verdicts=dict(self._filing.verdicts),
                 unclaimed_dropped=pipeline.counters["unclaimed"],
                 active_calls=pipeline.calls.active_calls,
                 active_streams=len(pipeline.streams),
                 dialogs=pipeline.calls.dialogs_by_state(),
-                queue_depth={"write": self._writer.depth, "index": self._entries.qsize()},
+                queue_depth=self._filing.queues,
                 table_entries={name: table.entries for name, table in counted.items()},
                 table_evictions={name: table.evicted for name, table in counted.items()},
                 link_losses=self._ring.link_losses if self._ring is not None else 0,
@@ -316,82 +302,26 @@ class Recorder:
     def _tell_lost_audio(self) -> None:
         self._tell("spool", f"{self._config.recording.spool}: audio was lost, the disk is full")
 
-    # Calls that are over: to the writer, and from its thread back to the loop and into the index.
-
-    def _target(self, call: Call) -> Path:
-        return self._dated(call.started_ns, call.call_id)
-
-    def _dated(self, at_ns: int, name: str, below: str = "") -> Path:
-        """Name a recording and place it by its day, as the office counts days."""
-        return self._day(at_ns, below) / f"{recording_id(at_ns, name)}.wav"
-
-    def _day(self, at_ns: int, below: str = "") -> Path:
-        moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).astimezone(self._config.zone())
-        return Path(below) / f"{moment:%Y/%m/%d}"
+    # Calls that are over.
 
     def _finish(self, call: Finished) -> None:
         if isinstance(call, FinishedCall) and finished_before(call.call, self._known):
             call.discard()
             return
-        if isinstance(call, FinishedCall):
-            self._pending[id(call)] = call
-        self._writer.submit(call)
+        self._filing.submit(call)
 
-    def _written(self, call: Finished, written: Written | None, error: OSError | None) -> None:
-        """In the writer's thread: keep the evidence beside the recording, then hand over to the loop."""
-        evidence = call.job.target.with_suffix(".pcap")
-        if error is None and isinstance(call, FinishedCall):
-            try:
-                write_file(evidence, [evidence_pcap(call.call.messages)], durable=True)
-            except OSError as problem:
-                error = problem
-        if error is not None or written is None:
-            self._loop.call_soon_threadsafe(self._failed.append, call)
-            self._tell("write", f"{call.job.target}: {error and error.strerror}; it will be tried again")
-            return
-        if isinstance(call, Orphan):
-            call.discard()
-            return
-        described = call.describe(written)
-        root = self._config.recording.directory
-        entry = Entry(
-            id=call.job.target.stem,
-            call=described,
-            wav_path=None if written.path is None else str(written.path.relative_to(root)),
-            evidence_path=str(evidence.relative_to(root)),
-            audio_bytes=written.size_bytes,
-        )
-        self._loop.call_soon_threadsafe(self._index_later, entry, call)
+    def _excluded(self, call: Call) -> str | None:
+        """Say why a call is not to be recorded, or None."""
+        return excluded_by(self._config, call)
 
-    def _index_later(self, entry: Entry, call: FinishedCall) -> None:
-        self._unwritten.append(call)
-        self._entries.put_nowait(entry)
-
-    async def _index_calls(self) -> None:
-        """Index finished calls; only then is their media let go."""
-        while (entry := await self._entries.get()) is not None:
-            while True:
-                try:
-                    await self._index.add(entry)
-                    break
-                except (UserError, IndexProblem) as error:
-                    self._tell("index", str(error))
-                    if self._stop.is_set():
-                        return
-                    await asyncio.sleep(1.0)
-            call = self._unwritten.pop(0)
-            del self._pending[id(call)]
-            call.discard()
-            verdict: Any = entry.call["verdict"]
-            if verdict is not None:
-                self._verdicts[verdict] += 1
-            log.info("%s %s", entry.id, verdict or entry.call["state"])
+    def _term_from(self, at_ns: int) -> int:
+        """Return from when the term of what was recorded at a time counts."""
+        return at_ns
 
     def _sweep_parts(self) -> None:
         """Remove files that a killed process was in the middle of writing."""
         now = time.time_ns()
         days = {at_ns // _DAY_NS for at_ns in (now, *(message.time_ns for message in self._messages))}
         for at_ns in sorted({(day + more) * _DAY_NS for day in days for more in (-1, 0, 1)}):
-            for below in ("", "unclaimed"):
-                for part in (self._config.recording.directory / self._day(at_ns, below)).glob("*.part"):
-                    part.unlink(missing_ok=True)
+            for part in (self._config.recording.directory / self._filing.day(at_ns)).glob("*.part"):
+                part.unlink(missing_ok=True)

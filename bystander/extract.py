@@ -15,12 +15,12 @@ from bystander import __version__
 from bystander.config import Config
 from bystander.counts import skipped, tables
 from bystander.errors import UserError
-from bystander.finish import Written
+from bystander.finish import finish
 from bystander.finished import Finished, Orphan
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import prepare_process
 from bystander.report import rfc3339
-from bystander.settings import call_settings, is_excluded
+from bystander.settings import call_settings, excluded_by
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
 from bystander.storage.spool import Spool
@@ -54,13 +54,13 @@ def extract(
     try:
         with open_captures(captures) as source:
             spool = Spool(folder)
-            writer = Writer(work.done)
+            writer = Writer(work.take)
             pipeline = Pipeline(
                 PipelineSettings(
                     calls=call_settings(config, patient=True),
                     root=out,
                     target=work.name,
-                    excluded=lambda call: is_excluded(config, call),
+                    excluded=lambda call: excluded_by(config, call),
                     keep_unclaimed=keep_unclaimed,
                     orphan_target=lambda _, stream: Path(f"unclaimed_{stream}.wav"),
                 ),
@@ -70,6 +70,7 @@ def extract(
             try:
                 for frames in source.blocks():
                     pipeline.feed(frames)
+                    writer.keep_pace()
                     if progress is not None:
                         progress(*source.progress())
                 pipeline.close()
@@ -129,15 +130,15 @@ class _Extraction:
         number = self._names[stem]
         return Path(f"{stem}.wav" if number == 1 else f"{stem}_{number}.wav")
 
-    def done(self, call: Finished, written: Written | None, error: OSError | None) -> None:
-        """Take a call that has been written, or could not be."""
-        if error is not None:
+    def take(self, call: Finished) -> None:
+        """Write a call and list it, or remember why it could not be written."""
+        try:
+            described = call.describe(finish(call.job))
+        except OSError as error:
             # The first reason is told; the calls written before it are kept and listed.
             self.failed = self.failed or (call.job.target, error.strerror or str(error))
-        elif isinstance(call, Orphan):
-            self._orphans.append(call.describe(written or Written()))
         else:
-            self._calls.append(call.describe(written or Written()))
+            (self._orphans if isinstance(call, Orphan) else self._calls).append(described)
         call.discard()
 
     def write(self) -> dict[str, Any]:

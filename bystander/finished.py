@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bystander.finish import Job, StreamMedia, Written
-from bystander.report import call_object, recording_object
+from bystander.report import call_object, orphan_object, recording_object
 from bystander.sniffer.calls import Call
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.streams import Stream
@@ -22,7 +22,7 @@ class FinishedCall:
     job: Job
     streams: list[dict[str, Any]]
     capture_loss: bool
-    excluded: bool
+    excluded: str | None
     root: Path
     spool: Spool
 
@@ -36,6 +36,16 @@ class FinishedCall:
             capture_loss=self.capture_loss,
             excluded=self.excluded,
         )
+
+    @property
+    def signalled_by(self) -> list[str]:
+        """The addresses that the call's signalling came from and went to."""
+        ends = ((arrival.src[0], arrival.dst[0]) for arrival in self.call.messages)
+        return sorted({address for pair in ends for address in pair})
+
+    def as_call(self, written: Written) -> dict[str, Any]:
+        """Return what is indexed of it: the call's JSON object."""
+        return self.describe(written)
 
     def discard(self) -> None:
         """Give the spool files back: the recording is written, or will never be."""
@@ -54,6 +64,18 @@ class Orphan:
     def describe(self, written: Written) -> dict[str, Any]:
         """Return the stream's JSON object with its recording."""
         return self.stream | {"recording": recording_object(written, self.root)}
+
+    @property
+    def signalled_by(self) -> list[str]:
+        """Nobody: no signalling was seen."""
+        return []
+
+    def as_call(self, written: Written) -> dict[str, Any]:
+        """Return what is indexed of it: a call of which nothing is known but its audio.
+
+        A recording without a row would have no term, and nothing would ever erase it (R10, C20).
+        """
+        return orphan_object(self.stream, written, self.root)
 
     def discard(self) -> None:
         """Give the spool file back."""

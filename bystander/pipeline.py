@@ -62,7 +62,8 @@ class PipelineSettings:
     root: Path = Path()
     #: Where a call's recording goes, below ``root``.
     target: Callable[[Call], Path] = lambda call: Path(f"{call.started_ns}.wav")
-    excluded: Callable[[Call], bool] = lambda _call: False
+    #: Why a call is not to be recorded, or None.
+    excluded: Callable[[Call], str | None] = lambda _call: None
     #: Lose as little as possible to a crash: media is flushed every few seconds, recordings reach the disk.
     durable: bool = False
     #: Keep streams that no call claims as recordings of their own, at ``orphan_target(first_ns, stream id)``.
@@ -110,11 +111,15 @@ class Pipeline:
         self._interrupted = False
         self.bad: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
+        #: Since when there is room only for the calls that were in progress then (C19); None: there is room.
+        self.short_since_ns: int | None = None
 
     # What the stream table hands on goes to the spool.
 
     def audio(self, stream: Stream, position: int, law: int, samples: NDArray[np.uint8]) -> None:
         """Take a run of G.711 from the stream table. A full disk costs this run; capture goes on."""
+        if self.short_since_ns is not None and self._is_new(stream, self.short_since_ns):
+            return
         self._describe(stream)
         try:
             self._spool.audio(stream.id, position, law, samples)
@@ -123,11 +128,23 @@ class Pipeline:
 
     def packets(self, stream: Stream, run: PacketRun) -> None:
         """Take kept packets from the stream table."""
+        if self.short_since_ns is not None and self._is_new(stream, self.short_since_ns):
+            return
         self._describe(stream)
         try:
             self._spool.packets(stream.id, run)
         except OSError as error:
             self._lose(stream, error)
+
+    def _is_new(self, stream: Stream, since_ns: int) -> bool:
+        """Tell whether a stream is of a call that began after the disk ran short: it is not kept."""
+        if stream.first_ns < since_ns:
+            return False
+        began_ns = self.calls.owner_began_ns(stream)
+        if began_ns is not None and began_ns < since_ns:
+            return False
+        self.counters["refused-runs"] += 1
+        return True
 
     def _describe(self, stream: Stream) -> None:
         """Let the spool say whose media it gets: of a stream so new that nobody else has heard of it, too."""
@@ -355,7 +372,7 @@ class Pipeline:
             starts_ns=call.answered_ns,
             ends_ns=call.ended_ns,
             durable=self.settings.durable,
-            write=not excluded,
+            write=excluded is None,
         )
         self._finished(FinishedCall(call, job, streams, loss, excluded, root, self._spool))
 

@@ -77,14 +77,17 @@ def call_object(
     root: Path,
     *,
     capture_loss: bool,
-    excluded: bool,
+    excluded: str | None,
 ) -> dict[str, Any]:
-    """Describe one call; ``streams`` are stream objects, the recording's path is relative to ``root``."""
+    """Describe one call; ``streams`` are stream objects, the recording's path is relative to ``root``.
+
+    ``excluded`` says why a call was not to be recorded: "configuration", or "no space" (C19).
+    """
     answered = call.state == "answered"
     verdict = judge(
         Evidence(
             answered=answered,
-            excluded=excluded,
+            excluded=excluded is not None,
             sides_heard=len(written.heard),
             encrypted=written.encrypted,
             unsupported=bool(written.unsupported),
@@ -104,6 +107,7 @@ def call_object(
         "state": str(call.state),
         "final_status": call.final_status,
         "verdict": verdict,
+        "excluded": excluded if answered else None,
         "started_at": rfc3339(call.started_ns),
         "answered_at": _moment(call.answered_ns),
         "ended_at": _moment(call.ended_ns),
@@ -119,6 +123,32 @@ def call_object(
             for at, digit, by, method in sorted(set(dtmf))
         ],
         "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
+        "recording": recording_object(written, root),
+    }
+
+
+def orphan_object(stream: dict[str, Any], written: Written, root: Path) -> dict[str, Any]:
+    """Describe a stream that no call claimed as a call: what is not known of it is empty."""
+    return {
+        "call_id": f"unclaimed {stream['src']} {stream['dst']} {stream['ssrc']}",
+        "linked_call_ids": [],
+        "direction": "unknown",
+        "caller": "",
+        "callee": "",
+        "caller_name": "",
+        "state": "incomplete",
+        "final_status": None,
+        "verdict": None,
+        "excluded": None,
+        "started_at": stream["first_at"],
+        "answered_at": None,
+        "ended_at": stream["last_at"],
+        "ended_by": "timeout",
+        "duration_s": 0.0,
+        "transport": "",
+        "holds": [],
+        "dtmf": [],
+        "streams": [{"by": "caller"} | stream],
         "recording": recording_object(written, root),
     }
 

@@ -20,6 +20,6 @@ def call_settings(config: Config, *, patient: bool = False) -> CallSettings:
     )
 
 
-def is_excluded(config: Config, call: Call) -> bool:
-    """Tell whether a call is excluded from recording by policy."""
-    return config.recording.excludes(call.caller, call.callee)
+def excluded_by(config: Config, call: Call) -> str | None:
+    """Return "configuration" for a call that is excluded from recording by policy, else None."""
+    return "configuration" if config.recording.excludes(call.caller, call.callee) else None

@@ -1,8 +1,8 @@
-"""Finished calls are written beside capture: a worker thread with a bounded queue.
+"""Finished calls are written beside capture: a worker thread with a queue.
 
-Decoding, hashing and writing release Python's lock for nearly all of their time, so capture goes on. When the
-queue is full whoever submits waits: a file is then read more slowly, and a live ring has its own seconds of
-room. No call is ever dropped here.
+Capture never waits here: the queue takes every call, and what waits in it lies in the spool. A capture file
+is read no faster than its calls are written (`Writer.keep_pace`); a live mirror cannot be told to wait, so
+there the queue is as long as the disk is slow, and has a gauge and an alert.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import Final, Generic, TypeVar
 
-from bystander.finish import Written, finish
-from bystander.finished import Finished
+_Call = TypeVar("_Call")
 
-_QUEUE = 256
-
-#: (call, what was written or None, why not or None)
-Done = Callable[[Finished, Written | None, OSError | None], None]
+#: Reading a file pauses while so many calls wait.
+ENOUGH: Final = 256
+_PACE_S: Final = 0.005
 
 
-class Writer:
-    """Writes recordings one after another; ``done`` is called in the worker thread."""
+class Writer(Generic[_Call]):
+    """Does ``work`` on one call after another, in its thread; what ``work`` raises is raised again by us."""
 
-    def __init__(self, done: Done, *, observe: Callable[[float], None] | None = None) -> None:
-        self._done = done
+    def __init__(
+        self, work: Callable[[_Call], None], *, observe: Callable[[float], None] | None = None
+    ) -> None:
+        self._do = work
         self._observe = observe
-        self._queue: queue.Queue[Finished | None] = queue.Queue(_QUEUE)
+        self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
@@ -37,10 +38,15 @@ class Writer:
         """Calls waiting to be written."""
         return self._queue.qsize()
 
-    def submit(self, call: Finished) -> None:
-        """Queue a call; raises what ``done`` raised, if it did."""
+    def submit(self, call: _Call) -> None:
+        """Queue a call; raises what ``work`` raised, if it did."""
         self._check()
         self._queue.put(call)
+
+    def keep_pace(self) -> None:
+        """Wait while many calls wait to be written: for whoever reads a file, not for a live mirror."""
+        while self._queue.qsize() > ENOUGH and self._failed is None:
+            time.sleep(_PACE_S)
 
     def close(self) -> None:
         """Wait until everything queued is written."""
@@ -58,12 +64,7 @@ class Writer:
                 continue
             began = time.monotonic()
             try:
-                try:
-                    written = finish(call.job)
-                except OSError as error:
-                    self._done(call, None, error)
-                else:
-                    self._done(call, written, None)
+                self._do(call)
             except BaseException as error:  # noqa: BLE001 - it is raised again where the work was submitted
                 self._failed = error
             if self._observe is not None:

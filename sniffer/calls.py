@@ -223,6 +223,11 @@ class CallTable:
         leg = self._owners.get(stream.id)
         return leg is not None and self._linker.may_link(leg)
 
+    def owner_began_ns(self, stream: StreamLike) -> int | None:
+        """Return when the call that has claimed a stream began; None if none has."""
+        leg = self._owners.get(stream.id)
+        return None if leg is None else leg.started_ns
+
     def stream_heard(self, stream: StreamLike, prints: frozenset[int]) -> None:
         """Take the prints of a claimed stream that is over: legs with the same audio are one call."""
         leg = self._owners.get(stream.id)

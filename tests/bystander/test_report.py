@@ -124,7 +124,7 @@ def message(text: str, at_s: float) -> Arrival:
 
 
 def told(
-    *messages: Arrival, written: Written, excluded: bool = False, loss: bool = False
+    *messages: Arrival, written: Written, excluded: str | None = None, loss: bool = False
 ) -> dict[str, object]:
     table = CallTable()
     for each in messages:
@@ -175,16 +175,16 @@ def test_a_call_that_nobody_took_has_no_verdict_and_no_length() -> None:
 @pytest.mark.parametrize(
     ("written", "excluded", "loss", "verdict"),
     [
-        (Written(heard={"caller"}), False, False, "one-way"),
-        (Written(), False, False, "no-media"),
-        (Written(encrypted=True), False, False, "encrypted"),
-        (Written(unsupported={"OPUS"}), False, False, "unsupported-codec"),
-        (Written(heard={"caller", "callee"}), False, True, "partial"),
-        (Written(), True, False, "excluded"),
+        (Written(heard={"caller"}), None, False, "one-way"),
+        (Written(), None, False, "no-media"),
+        (Written(encrypted=True), None, False, "encrypted"),
+        (Written(unsupported={"OPUS"}), None, False, "unsupported-codec"),
+        (Written(heard={"caller", "callee"}), None, True, "partial"),
+        (Written(), "no space", False, "excluded"),
     ],
 )
 def test_every_answered_call_has_a_verdict(
-    written: Written, excluded: bool, loss: bool, verdict: str
+    written: Written, excluded: str | None, loss: bool, verdict: str
 ) -> None:
     call = told(INVITE, ANSWER, BYE, written=written, excluded=excluded, loss=loss)
     assert call["verdict"] == verdict

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bystander.config import settings
-from bystander.settings import call_settings, is_excluded
+from bystander.settings import call_settings, excluded_by
 
 
 def test_the_call_table_is_told() -> None:
@@ -26,6 +26,6 @@ def test_either_party_may_be_excluded() -> None:
     def call(caller: str, callee: str) -> Any:
         return SimpleNamespace(caller=caller, callee=callee)
 
-    assert is_excluded(config, call("101", "102"))
-    assert is_excluded(config, call("102", "101"))
-    assert not is_excluded(config, call("102", "2101"))
+    assert excluded_by(config, call("101", "102")) == "configuration"
+    assert excluded_by(config, call("102", "101")) == "configuration"
+    assert not excluded_by(config, call("102", "2101"))

@@ -11,10 +11,10 @@ import pytest
 
 from bystander.codecs.g711 import PCMA
 from bystander.codecs.timeline import Run
-from bystander.finish import Job, StreamMedia, Written
+from bystander.finish import Job, StreamMedia, finish
 from bystander.finished import Orphan
 from bystander.storage.spool import Media, Spool
-from bystander.writer import Writer
+from bystander.writer import ENOUGH, Writer
 
 S = 1_000_000_000
 
@@ -35,10 +35,11 @@ def work(tmp_path: Path) -> Any:
 def test_what_is_submitted_is_written_in_order(work: Any, tmp_path: Path) -> None:
     done: list[tuple[str, int]] = []
     seconds: list[float] = []
-    writer = Writer(
-        lambda call, written, error: done.append((call.job.target.name, written.frames if written else 0)),
-        observe=seconds.append,
-    )
+
+    def write(call: Orphan) -> None:
+        done.append((call.job.target.name, finish(call.job).frames))
+
+    writer = Writer(write, observe=seconds.append)
     names = [f"{n}.wav" for n in range(20)]
     for name in names:
         writer.submit(work(name))
@@ -49,28 +50,38 @@ def test_what_is_submitted_is_written_in_order(work: Any, tmp_path: Path) -> Non
     assert writer.depth == 0
 
 
-def test_a_disk_that_does_not_take_one_costs_that_one(work: Any, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    done: list[tuple[str, bool]] = []
-    writer = Writer(lambda call, written, error: done.append((call.job.target.name, error is None)))
-    for name in ("a.wav", "file/b.wav", "c.wav"):
-        writer.submit(work(name))
+def test_nobody_waits_but_who_wants_to() -> None:
+    """A live mirror submits as calls end, however slow the disk; a file is read no faster than is written."""
+    may_write = threading.Event()
+    done: list[int] = []
+
+    def write(number: int) -> None:
+        assert may_write.wait(10)
+        done.append(number)
+
+    writer = Writer(write)
+    for number in range(1, 4 * ENOUGH):
+        writer.submit(number)
+    assert writer.depth >= 4 * ENOUGH - 2
+    may_write.set()
+    writer.keep_pace()
+    assert writer.depth <= ENOUGH
     writer.close()
-    assert done == [("a.wav", True), ("b.wav", False), ("c.wav", True)]
+    assert done == list(range(1, 4 * ENOUGH))
 
 
-def test_a_fault_of_the_listener_is_raised_where_work_is_submitted(work: Any) -> None:
+def test_a_fault_of_the_work_is_raised_where_work_is_submitted(work: Any) -> None:
     told = threading.Event()
 
-    def fail(call: object, written: Written | None, error: OSError | None) -> None:
+    def fail(_call: object) -> None:
         told.set()
-        raise RuntimeError("listener")
+        raise RuntimeError("work")
 
     writer = Writer(fail)
     writer.submit(work("a.wav"))
     assert told.wait(10)
-    with pytest.raises(RuntimeError, match="listener"):
+    with pytest.raises(RuntimeError, match="work"):
         for n in range(1000):
             writer.submit(work(f"{n}.wav"))
-    with pytest.raises(RuntimeError, match="listener"):
+    with pytest.raises(RuntimeError, match="work"):
         writer.close()

@@ -1,0 +1,177 @@
+"""Calls that are over, on their way to the vault: written or sealed in a worker, indexed, only then let go.
+
+Until its row is in the index a call counts as pending: its media stays in the spool and its messages in the
+signalling log, so that a recorder killed at any moment leaves either the spool or the recording. Writing it
+a second time gives the same names, so nothing is left beside the index, where no term would ever erase it
+(C20).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bystander.config import Config
+from bystander.errors import UserError
+from bystander.finish import finish
+from bystander.finished import Finished, FinishedCall
+from bystander.metrics import Metrics
+from bystander.sniffer.calls import Call
+from bystander.sniffer.evidence import evidence_pcap
+from bystander.sniffer.sip import Arrival
+from bystander.storage.entry import Entry, recording_id
+from bystander.storage.index import Index, IndexProblem
+from bystander.storage.wav import write_file
+from bystander.writer import ENOUGH, Writer
+
+log = logging.getLogger("bystander")
+
+_PACE_S: Final = 0.01
+
+
+class Filing:
+    """The way of finished calls into the vault (or, without one, into a folder), from a running loop.
+
+    ``tell(what, text)`` is told, from any thread, of trouble that may go on for long. ``term_from(at_ns)``
+    says from when the term of what was recorded at ``at_ns`` counts, both in ns UTC.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        index: Index,
+        metrics: Metrics,
+        *,
+        tell: Callable[[str, str], None],
+        term_from: Callable[[int], int],
+    ) -> None:
+        self._config = config
+        self._index = index
+        self._tell = tell
+        self._term_from = term_from
+        self._loop = asyncio.get_running_loop()
+        self._giving_up = threading.Event()
+        self._entries: asyncio.Queue[tuple[Entry, Finished] | None] = asyncio.Queue()
+        self._failed: list[Finished] = []
+        self._pending: dict[int, Finished] = {}
+        self._writer: Writer[Finished] = Writer(self._write, observe=metrics.write_seconds.observe)
+        self._indexer = asyncio.create_task(self._index_calls())
+        #: Indexed since the start: answered calls by verdict, and sealed files.
+        self.verdicts: Counter[str] = Counter()
+        self.sealed = 0
+
+    # -- names ------------------------------------------------------------------------------------------
+
+    def target(self, call: Call) -> Path:
+        """Name a call's recording, below the folder of recordings."""
+        return self.dated(call.started_ns, call.call_id)
+
+    def dated(self, at_ns: int, name: str) -> Path:
+        """Name a recording and place it by its day, as the office counts days."""
+        return self.day(at_ns) / f"{recording_id(at_ns, name)}.wav"
+
+    def day(self, at_ns: int) -> Path:
+        """Return the folder of a day, below the folder of recordings."""
+        moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).astimezone(self._config.zone())
+        return Path(f"{moment:%Y/%m/%d}")
+
+    # -- calls in, on the loop ----------------------------------------------------------------------------
+
+    def submit(self, call: Finished) -> None:
+        """Take a call that is over. Never waits."""
+        self._pending[id(call)] = call
+        self._writer.submit(call)
+
+    def retry(self) -> None:
+        """Try again what could not be written."""
+        again, self._failed = self._failed, []
+        for call in again:
+            self._writer.submit(call)
+
+    async def keep_pace(self) -> None:
+        """Wait while many calls wait to be written: for whoever can wait, which is not a live mirror."""
+        while self._writer.depth > ENOUGH:
+            await asyncio.sleep(_PACE_S)
+
+    @property
+    def pending(self) -> int:
+        """Calls that are over and not in the index yet."""
+        return len(self._pending)
+
+    @property
+    def queues(self) -> dict[str, int]:
+        """How many calls wait, by what they wait for."""
+        return {"write": self._writer.depth, "index": self._entries.qsize()}
+
+    def messages(self) -> list[Arrival]:
+        """Return the messages of the calls that are pending."""
+        calls = [call.call for call in self._pending.values() if isinstance(call, FinishedCall)]
+        return [arrival for call in calls for arrival in call.messages]
+
+    async def close(self) -> None:
+        """Wait until everything is written and indexed, or cannot be; what cannot stays pending."""
+        self._giving_up.set()
+        await asyncio.to_thread(self._writer.close)
+        await self._entries.put(None)
+        await self._indexer
+
+    # -- in the worker's thread ---------------------------------------------------------------------------
+
+    def _write(self, call: Finished) -> None:
+        try:
+            entry = self._keep(call)
+        except (UserError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self._tell("write", f"{call.job.target}: {why}; it will be tried again")
+            self._loop.call_soon_threadsafe(self._failed.append, call)
+            return
+        self._loop.call_soon_threadsafe(self._entries.put_nowait, (entry, call))
+
+    def _keep(self, call: Finished) -> Entry:
+        """Write the recording and its evidence as they are, where there is no vault."""
+        written = finish(call.job)
+        evidence = call.job.target.with_suffix(".pcap")
+        write_file(evidence, [evidence_of(call)], durable=True)
+        root = self._config.recording.directory
+        described = call.as_call(written)
+        return Entry(
+            id=call.job.target.stem,
+            call=described,
+            wav_path=None if written.path is None else str(written.path.relative_to(root)),
+            evidence_path=str(evidence.relative_to(root)),
+            audio_bytes=written.size_bytes,
+        )
+
+    # -- into the index, on the loop ------------------------------------------------------------------------
+
+    async def _index_calls(self) -> None:
+        """Index finished calls; only then is their media let go."""
+        while (next_one := await self._entries.get()) is not None:
+            entry, call = next_one
+            while True:
+                try:
+                    await self._index.add(entry)
+                    break
+                except (UserError, IndexProblem) as error:
+                    self._tell("index", str(error))
+                    if self._giving_up.is_set():
+                        return
+                    await asyncio.sleep(1.0)
+            del self._pending[id(call)]
+            call.discard()
+            verdict: Any = entry.call["verdict"]
+            if verdict is not None:
+                self.verdicts[verdict] += 1
+            self.sealed += entry.sealed
+            log.info("%s %s", entry.id, verdict or entry.call["state"])
+
+
+def evidence_of(call: Finished) -> bytes:
+    """Return the messages of a call as a capture file; of a stream without a call there are none."""
+    return evidence_pcap(call.call.messages if isinstance(call, FinishedCall) else [])
