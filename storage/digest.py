@@ -32,6 +32,10 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         *("number", "name", "post", "authorisation", "authorised_on", "valid_from", "valid_until"),
         *("role", "recipient", "added_ns", "revoked_ns"),
     ),
+    # of the keyring
+    "keys": ("id", "sealed", "added_ns"),
+    "vault_keys": ("number", "recipient", "made_ns"),
+    "vault_key_copies": ("vault_key", "holder_recipient", "sealed", "added_ns"),
 }
 _BYTES: Final = 8
 

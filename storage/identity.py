@@ -1,0 +1,69 @@
+"""A person's key: an age identity, protected by a passphrase, in a file that the person keeps.
+
+The file is what ``age -p`` makes of what ``age-keygen`` prints, so both programs open what the other wrote.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pyrage
+
+from bystander.storage.agefile import Identity, SealProblem, identity_of, is_sealed
+
+_SECRET: Final = "AGE-SECRET-KEY-1"
+#: An identity file is a few hundred bytes; a larger file is something else.
+_MAX_BYTES: Final = 65_536
+
+
+def new_identity() -> Identity:
+    """Return a fresh key pair."""
+    return pyrage.x25519.Identity.generate()
+
+
+def recipient_text(identity: Identity) -> str:
+    """Return the public half, "age1..."."""
+    return str(identity.to_public())
+
+
+def write_identity(path: Path, identity: Identity, passphrase: str) -> None:
+    """Write an identity, protected by ``passphrase``, to a new file (0600). Raises OSError, also if it exists."""
+    made = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    text = f"# created: {made}\n# public key: {recipient_text(identity)}\n{identity}\n"
+    sealed = pyrage.passphrase.encrypt(text.encode("ascii"), passphrase)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(sealed)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def read_identity(path: Path, passphrase: str) -> Identity:
+    """Return the identity in a file. Raises SealProblem: no such file, not an identity, wrong passphrase."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise SealProblem(
+            f"{path}: cannot read the identity: {error.strerror}; give --identity FILE"
+        ) from None
+    if len(content) > _MAX_BYTES or not (is_sealed(content) or _SECRET.encode() in content):
+        raise SealProblem(f"{path}: not an identity file; it is the one that --identity-out named")
+    if is_sealed(content):
+        try:
+            content = pyrage.passphrase.decrypt(content, passphrase)
+        except pyrage.DecryptError as error:
+            if "passphrase" in str(error).lower() or "recipient" in str(error).lower():
+                raise SealProblem(f"{path}: not an identity protected by a passphrase") from None
+            raise SealProblem(f"{path}: the passphrase is wrong, or the file is damaged; try again") from None
+    for line in content.decode("ascii", "replace").splitlines():
+        if line.startswith(_SECRET):
+            return identity_of(line)
+    raise SealProblem(f"{path}: holds no identity (no line begins with {_SECRET})")
