@@ -69,6 +69,9 @@ def calls(
     state: Annotated[State | None, typer.Option(help="How the call ended up.")] = None,
     verdict: Annotated[Verdict | None, typer.Option(help="What became of the recording.")] = None,
     direction: Annotated[Direction | None, typer.Option(help="Seen from the office.")] = None,
+    case: Annotated[
+        str | None, typer.Option(metavar="CASE", help="What is or was held for that case.")
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help=f"The newest N; else {SHOWN}, with --json all."),
@@ -90,6 +93,7 @@ def calls(
         state=state.value if state else None,
         verdict=verdict.value if verdict else None,
         direction=direction.value if direction else None,
+        case=case,
         # One more than is shown tells whether there are more.
         limit=None if shown is None else shown + 1,
     )
@@ -106,7 +110,7 @@ def calls(
         screen.print(line)
     if not found:
         screen.print("no such calls")
-    elif any(call["recording"] for call in found):
+    elif any(call["recording"] and not call["sealed"] for call in found):
         screen.print(legend(found))
     if more:
         screen.print(f"the newest {shown}; there are more: --limit N, or --since and --until", style="dim")
@@ -118,6 +122,8 @@ def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) 
     settings = _load(config)
     entry, call = _find(settings, recording)
     evidence = settings.recording.directory / entry.evidence_path if entry.evidence_path else None
+    if entry.sealed:
+        evidence = None
     if json:
         print_json(call)
         return 0
@@ -130,7 +136,10 @@ def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) 
         screen.print()
         for line in streams_table(call["streams"]):
             screen.print(line)
-    if call["recording"]:
+    if entry.sealed:
+        screen.print()
+        screen.print("  sealed: only an authorised person's key opens the audio and the signalling", style="dim")
+    elif call["recording"]:
         rows = 2
         lines = picture_lines(root / call["recording"]["path"], min(screen.width - 4, 160), rows)
         screen.print()
@@ -154,6 +163,8 @@ def inspect(recording: RecordingId, json: Json = False, config: ConfigFile = Non
     entry, call = _find(settings, recording)
     if not entry.evidence_path:
         raise UserError(f"{entry.id}: no signalling was kept of this call")
+    if entry.sealed:
+        raise UserError(f"{entry.id}: its signalling is sealed; only an authorised person's key opens it")
     from bystander.inspect import inspect_evidence
 
     report = inspect_evidence(settings.recording.directory / entry.evidence_path)

@@ -37,6 +37,8 @@ log = logging.getLogger("bystander")
 _TICK_S: Final = 0.25
 _BEAT_S: Final = 5.0
 _RETRY_S: Final = 10.0
+#: The signalling of a call that is over leaves the log within this time.
+_RENEWAL_S: Final = 60.0
 #: Empty spool files kept ready: a file system takes its time to make one, and calls may all begin at once.
 _SPARE_SLOTS: Final = 512
 #: After so long on frames alone the loop looks at everything else.
@@ -226,7 +228,7 @@ class Recorder:
 
     async def _beat(self) -> None:
         """Every few seconds: say that we are recording, show the figures, keep the log short, try again."""
-        retry = time.monotonic() + _RETRY_S
+        retry, renewal = time.monotonic() + _RETRY_S, time.monotonic() + _RENEWAL_S
         now_ns, lost = time.time_ns(), 0
         while True:
             self._show()
@@ -245,7 +247,9 @@ class Recorder:
                 self._tell_lost_audio()
             try:
                 await self._index.coverage_beat(time.time_ns(), dropped)
-                if self._log.full or not self._log.whole:
+                if self._log.full or not self._log.whole or time.monotonic() >= renewal:
+                    # Now and then at least: what was erased must not be found in the log (R10).
+                    renewal = time.monotonic() + _RENEWAL_S
                     self._log.begin_anew(self._messages_to_keep())
             except (UserError, IndexProblem, OSError) as error:
                 self._tell("beat", str(error))

@@ -86,6 +86,9 @@ def _second_line(call: dict[str, Any], root: Path, room: int, below: str, *, ids
 def _picture(call: dict[str, Any], root: Path, width: int) -> tuple[str, str]:
     if not call["recording"]:
         return "", ""
+    if call.get("sealed"):
+        held = call["held_by"]
+        return ("sealed", f"held: {', '.join(map(plain, held))}"[:width]) if held else ("sealed", "")
     lines = picture_lines(root / call["recording"]["path"], width)
     return (lines[0], lines[1]) if len(lines) == 2 else ("(no file)", "")
 

@@ -90,7 +90,7 @@ def open_bytes(sealed: bytes, identity: Identity, what: str) -> bytes:
 
 
 def open_to(path: Path, identity: Identity, target: io.RawIOBase | io.BufferedIOBase) -> None:
-    """Open a sealed file and write what was sealed to ``target``, as a stream. Raises SealProblem, OSError.
+    """Open a sealed file and write what was sealed to ``target``, streaming; raises SealProblem.
 
     What a damaged file holds before its damage has been written by then: judge by the error, not by the bytes.
     """

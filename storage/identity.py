@@ -30,7 +30,7 @@ def recipient_text(identity: Identity) -> str:
 
 
 def write_identity(path: Path, identity: Identity, passphrase: str) -> None:
-    """Write an identity, protected by ``passphrase``, to a new file (0600). Raises OSError, also if it exists."""
+    """Write an identity, protected by ``passphrase``, to a new file (0600). Raises OSError."""
     made = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     text = f"# created: {made}\n# public key: {recipient_text(identity)}\n{identity}\n"
     sealed = pyrage.passphrase.encrypt(text.encode("ascii"), passphrase)

@@ -40,7 +40,7 @@ def recording_identity(keyring: Keyring, vault: list[Identity], recording: str) 
 
 
 def open_recording(keyring: Keyring, vault: list[Identity], recording: str, path: Path) -> bytes:
-    """Return what a sealed file of a recording holds, in memory. Raises SealProblem: erased, damaged, gone."""
+    """Return what a sealed file of a recording holds, in memory. Raises SealProblem."""
     key = recording_identity(keyring, vault, recording)
     content = io.BytesIO()
     try:
