@@ -17,10 +17,16 @@ import typer
 from bystander import __version__
 from bystander.commands_calls import calls, inspect, show, status
 from bystander.commands_record import extract, run
+from bystander.commands_vault import init
 from bystander.errors import UserError
 from bystander.output import warn
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+#: What the rooms raise for a person to read, by name: importing the classes would import the rooms.
+_PROBLEMS = frozenset(
+    {"CaptureError", "IndexProblem", "KeyringProblem", "JournalProblem", "SealProblem", "SigningProblem"}
+    | {"HeldProblem", "ErasureProblem"}
+)
 
 app = typer.Typer(
     name="bystander",
@@ -51,7 +57,7 @@ def _guarded(command: Callable[..., int]) -> Callable[..., int]:
     return guarded
 
 
-for _command in (extract, run, calls, show, inspect, status):
+for _command in (extract, init, run, calls, show, inspect, status):
     app.command()(_guarded(_command))
 
 
@@ -101,7 +107,7 @@ def _failure(error: Exception) -> int:
         command = context.command_path if context is not None else "bystander"
         warn(f"{error.format_message().rstrip('.')}; see `{command} --help`")
         return USAGE
-    if isinstance(error, UserError) or type(error).__name__ in ("CaptureError", "IndexProblem"):
+    if isinstance(error, UserError) or type(error).__name__ in _PROBLEMS:
         warn(str(error))
     elif isinstance(error, OSError):
         warn(_about_file(error))

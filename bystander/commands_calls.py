@@ -138,7 +138,9 @@ def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) 
             screen.print(line)
     if entry.sealed:
         screen.print()
-        screen.print("  sealed: only an authorised person's key opens the audio and the signalling", style="dim")
+        screen.print(
+            "  sealed: only an authorised person's key opens the audio and the signalling", style="dim"
+        )
     elif call["recording"]:
         rows = 2
         lines = picture_lines(root / call["recording"]["path"], min(screen.width - 4, 160), rows)

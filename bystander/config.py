@@ -12,13 +12,15 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from bystander.config_vault import Retention, Space, Vault
 from bystander.errors import UserError
+from bystander.retention.terms import Terms
+from bystander.section import STATE, Section
 from bystander.sniffer.direction import Office
 
 DEFAULT_PATH: Final = Path("/etc/bystander/bystander.toml")
-STATE: Final = Path("/var/lib/bystander")
 
 
 def _timezone(name: str) -> str:
@@ -53,11 +55,7 @@ Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Capture(_Section):
+class Capture(Section):
     """[capture]: where the frames come from."""
 
     interface: Annotated[str, AfterValidator(_interface)] | None = None
@@ -65,7 +63,7 @@ class Capture(_Section):
     ring_mb: Annotated[int, Field(ge=1, le=4096)] = 64
 
 
-class OfficeSection(_Section):
+class OfficeSection(Section):
     """[office]: what belongs to the office, by which the direction of a call is told (R1)."""
 
     numbers: Numbers = ()
@@ -78,7 +76,7 @@ class OfficeSection(_Section):
         return Office(self.numbers, self.networks, self.trunks)
 
 
-class Recording(_Section):
+class Recording(Section):
     """[recording]: where recordings go, and how long to wait before a call is taken for over."""
 
     directory: Path = STATE / "recordings"
@@ -95,7 +93,7 @@ class Recording(_Section):
         return bool(self.exclude) and any(Office(self.exclude).has(number, "") for number in numbers)
 
 
-class MetricsSection(_Section):
+class MetricsSection(Section):
     """[metrics]: the address of `/metrics` and `/healthz`."""
 
     enabled: bool = True
@@ -124,13 +122,21 @@ class MetricsSection(_Section):
         return host, int(match[3])
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration; `Config()` is what is in force where there is no file."""
 
     capture: Capture = Capture()
     office: OfficeSection = OfficeSection()
     recording: Recording = Recording()
     metrics: MetricsSection = MetricsSection()
+    vault: Vault | None = None
+    retention: Retention = Retention()
+    space: Space = Space()
+
+    def terms(self) -> Terms:
+        """Return until when recordings are kept, as the retention room takes it."""
+        kept = self.retention
+        return Terms(kept.months, kept.floor, [rule.rule() for rule in kept.rule], self.zone())
 
     def zone(self) -> zoneinfo.ZoneInfo | None:
         """Return the office's time zone; None, which `astimezone` takes for the machine's own, when none is
@@ -170,7 +176,11 @@ def _resolved(config: Config, file: Path) -> Config:
     base = file.absolute().parent
     recording = config.recording
     paths = {name: base / getattr(recording, name) for name in ("directory", "spool", "index")}
-    return config.model_copy(update={"recording": recording.model_copy(update=paths)})
+    update: dict[str, Any] = {"recording": recording.model_copy(update=paths)}
+    if config.vault is not None:
+        paths = {name: base / getattr(config.vault, name) for name in ("keyring", "journal", "keys")}
+        update["vault"] = config.vault.model_copy(update=paths)
+    return config.model_copy(update=update)
 
 
 def _fault(error: ValidationError, text: str) -> str:
@@ -198,7 +208,7 @@ def _fault(error: ValidationError, text: str) -> str:
 def _known(section: str) -> list[str]:
     if not section:
         return list(Config.model_fields)
-    model = type(getattr(Config(), section))
+    model = Vault if section == "vault" else type(getattr(Config(), section))
     return list(model.model_fields)
 
 

@@ -31,6 +31,7 @@ from bystander.sniffer.sip import Arrival
 from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
+from bystander.vault import OpenVault, opened
 
 log = logging.getLogger("bystander")
 
@@ -61,13 +62,14 @@ def run(config: Config, *, interface: str | None = None, read: list[Path] | None
 async def _record(config: Config, interface: str | None, read: list[Path] | None) -> int:
     lock = lock_spool(config.recording.spool)
     try:
-        async with await Index.open(config.recording.index) as index:
-            recorder = Recorder(config, index, live=read is None)
-            await recorder.recover()
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, recorder.stop)
-            return await recorder.run(interface or config.capture.interface, read)
+        with opened(config) as vault:
+            async with await Index.open(config.recording.index) as index:
+                recorder = Recorder(config, index, vault, live=read is None)
+                await recorder.recover()
+                loop = asyncio.get_running_loop()
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.add_signal_handler(number, recorder.stop)
+                return await recorder.run(interface or config.capture.interface, read)
     finally:
         os.close(lock)
 
@@ -75,7 +77,7 @@ async def _record(config: Config, interface: str | None, read: list[Path] | None
 class Recorder:
     """One run of the recorder, from :meth:`recover` to the end of :meth:`run`."""
 
-    def __init__(self, config: Config, index: Index, *, live: bool) -> None:
+    def __init__(self, config: Config, index: Index, vault: OpenVault | None, *, live: bool) -> None:
         recording = config.recording
         self._config = config
         self._index = index
@@ -91,7 +93,7 @@ class Recorder:
         self._spool = Spool(recording.spool)
         self._messages = list(read_log(recording.spool))
         self._log = SignallingLog(recording.spool)
-        self._filing = Filing(config, index, self.metrics, tell=self._tell, term_from=self._term_from)
+        self._filing = Filing(config, index, vault, self.metrics, tell=self._tell, term_from=self._term_from)
         self._pipeline = Pipeline(
             PipelineSettings(
                 calls=call_settings(config),

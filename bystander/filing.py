@@ -13,6 +13,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +23,16 @@ from bystander.errors import UserError
 from bystander.finish import finish
 from bystander.finished import Finished, FinishedCall
 from bystander.metrics import Metrics
+from bystander.sealing import Sealer, SealOrder
 from bystander.sniffer.calls import Call
 from bystander.sniffer.evidence import evidence_pcap
 from bystander.sniffer.sip import Arrival
-from bystander.storage.entry import Entry, recording_id
+from bystander.storage.container import Container
+from bystander.storage.entry import Entry, recording_id, time_ns
 from bystander.storage.index import Index, IndexProblem
+from bystander.storage.keyring import KeyringProblem, fingerprint
 from bystander.storage.wav import write_file
+from bystander.vault import OpenVault
 from bystander.writer import ENOUGH, Writer
 
 log = logging.getLogger("bystander")
@@ -46,6 +51,7 @@ class Filing:
         self,
         config: Config,
         index: Index,
+        vault: OpenVault | None,
         metrics: Metrics,
         *,
         tell: Callable[[str, str], None],
@@ -53,8 +59,12 @@ class Filing:
     ) -> None:
         self._config = config
         self._index = index
+        self._vault = vault
         self._tell = tell
         self._term_from = term_from
+        self._terms = config.terms()
+        self._container: Container = config.vault.container if config.vault is not None else "wav"
+        self._sealer = Sealer()
         self._loop = asyncio.get_running_loop()
         self._giving_up = threading.Event()
         self._entries: asyncio.Queue[tuple[Entry, Finished] | None] = asyncio.Queue()
@@ -118,6 +128,7 @@ class Filing:
         """Wait until everything is written and indexed, or cannot be; what cannot stays pending."""
         self._giving_up.set()
         await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._sealer.close)
         await self._entries.put(None)
         await self._indexer
 
@@ -125,7 +136,8 @@ class Filing:
 
     def _write(self, call: Finished) -> None:
         try:
-            entry = self._keep(call)
+            entry = self._seal(call, self._vault) if self._vault is not None else self._keep(call)
+            entry = self._with_term(call, entry)
         except (UserError, OSError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             self._tell("write", f"{call.job.target}: {why}; it will be tried again")
@@ -139,14 +151,53 @@ class Filing:
         evidence = call.job.target.with_suffix(".pcap")
         write_file(evidence, [evidence_of(call)], durable=True)
         root = self._config.recording.directory
-        described = call.as_call(written)
         return Entry(
             id=call.job.target.stem,
-            call=described,
+            call=call.as_call(written),
             wav_path=None if written.path is None else str(written.path.relative_to(root)),
             evidence_path=str(evidence.relative_to(root)),
             audio_bytes=written.size_bytes,
         )
+
+    def _seal(self, call: Finished, vault: OpenVault) -> Entry:
+        """Seal the recording and its evidence, and keep their key: in this order, so that a row never lacks
+        its key, nor its files."""
+        order = SealOrder(vault.recipient, self._container, evidence_of(call), self._config.recording.spool)
+        sealed = self._sealer.seal(call.job, order)
+        name = call.job.target.stem
+        try:
+            vault.keyring.add(name, sealed.key_blob)
+        except KeyringProblem as problem:
+            raise UserError(str(problem)) from None
+        root = self._config.recording.directory
+        audio, evidence = sealed.audio, sealed.evidence
+        path = sealed.written.path
+        return Entry(
+            id=name,
+            call=call.as_call(sealed.written),
+            wav_path=None if path is None else str(path.relative_to(root)),
+            evidence_path=str(sealed.evidence_path.relative_to(root)),
+            audio_bytes=sealed.written.size_bytes,
+            sealed=True,
+            wav_sha256=None if audio is None else audio.sha256,
+            wav_sealed_sha256=None if audio is None else audio.sealed_sha256,
+            wav_sealed_bytes=0 if audio is None else audio.sealed_bytes,
+            evidence_sha256=evidence.sha256,
+            evidence_sealed_sha256=evidence.sealed_sha256,
+            evidence_sealed_bytes=evidence.sealed_bytes,
+            key_sha256=fingerprint(sealed.key_blob),
+        )
+
+    def _with_term(self, call: Finished, entry: Entry) -> Entry:
+        """Say until when a recording is kept (R10)."""
+        parties = [entry.call["caller"], entry.call["callee"]]
+        term = self._terms.end(
+            self._term_from(time_ns(entry.call["started_at"])),
+            entry.call["direction"],
+            parties,
+            call.signalled_by,
+        )
+        return replace(entry, delete_after=term.delete_after, term_rule=term.rule)
 
     # -- into the index, on the loop ------------------------------------------------------------------------
 

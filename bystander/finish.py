@@ -79,9 +79,30 @@ class _Track:
     weight: int
 
 
+@dataclass(slots=True)
+class Mix:
+    """The audio of a call, ready to be rendered: ``length`` samples of two channels."""
+
+    caller: Channel
+    callee: Channel
+    length: int
+
+
 def finish(job: Job) -> Written:
     """Write a call's WAV. Raises OSError if the disk does not take it; nothing half-written is left."""
     written = Written()
+    mixed = mix(job, written)
+    if mixed is not None:
+        blocks = render(mixed.caller, mixed.callee, mixed.length)
+        written.sha256, written.size_bytes = write_wav(
+            job.target, blocks, mixed.length, CLOCK_HZ, durable=job.durable
+        )
+        written.path = job.target
+    return written
+
+
+def mix(job: Job, written: Written) -> Mix | None:
+    """Put a call's media in its places, and note in ``written`` what it says; None if there is no audio."""
     tracks: list[_Track] = []
     for stream in job.streams:
         if stream.encrypted:
@@ -90,11 +111,11 @@ def finish(job: Job) -> Written:
         tracks += _tracks(stream, written)
     tracks = [track for track in tracks if track.runs]
     if not tracks or not job.write:
-        return written
+        return None
     starts_ns = _start(job, tracks)
     length = (job.ends_ns - starts_ns + NS_PER_SAMPLE // 2) // NS_PER_SAMPLE
     if length <= 0:
-        return written
+        return None
     if length > _NONSENSE:
         # One packet's time was wrong by years: what was heard says how long the call was.
         length = max(1, min(_NONSENSE, max(_ends(tracks, starts_ns))))
@@ -107,12 +128,9 @@ def finish(job: Job) -> Written:
                 channels[track.by].lay(Run(run.position + shift, run.law, run.samples))
                 written.heard.add(track.by)
     if not written.heard:
-        return written
+        return None
     written.starts_ns, written.frames = starts_ns, length
-    blocks = render(channels["caller"], channels["callee"], length)
-    written.sha256, written.size_bytes = write_wav(job.target, blocks, length, CLOCK_HZ, durable=job.durable)
-    written.path = job.target
-    return written
+    return Mix(channels["caller"], channels["callee"], length)
 
 
 def _start(job: Job, tracks: list[_Track]) -> int:

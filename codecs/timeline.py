@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.codecs.g711 import PCMU, SILENCE, decode, table
+from bystander.codecs.g711 import PCMU, SILENCE, decode, encode, table
 
 CLOCK_HZ: Final = 8000
 NS_PER_SAMPLE: Final = 125_000
@@ -62,6 +62,13 @@ class Channel:
     def lay(self, run: Run) -> None:
         """Put a run on top of what is there."""
         self._runs.append(run)
+
+    def laws(self) -> dict[int, int]:
+        """Return how many samples there are of each law."""
+        found: dict[int, int] = {}
+        for run in self._runs:
+            found[run.law] = found.get(run.law, 0) + len(run.samples)
+        return found
 
     def read(self, start: int, raw: NDArray[np.uint8]) -> int | NDArray[np.int16]:
         """Read the samples from ``start`` on: G.711 into ``raw`` (uint8[n]) and the law, or int16[n].
@@ -129,6 +136,30 @@ def render(left: Channel, right: Channel, length: int) -> Iterator[NDArray[np.in
             for i, side in enumerate(sides):
                 block[:, i] = decode(raw[i, :n], side) if isinstance(side, int) else side
             yield block
+
+
+def prevailing_law(left: Channel, right: Channel) -> int:
+    """Return the law of most samples of both channels: PCMU or PCMA."""
+    counts = left.laws()
+    for law, samples in right.laws().items():
+        counts[law] = counts.get(law, 0) + samples
+    return max(counts, key=lambda law: counts[law], default=PCMU)
+
+
+def render_law(left: Channel, right: Channel, length: int, law: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the G.711 bytes of the first ``length`` samples, uint8[n, 2]: as they came, or transcoded."""
+    for start in range(0, length, BLOCK):
+        count = min(BLOCK, length - start)
+        block = np.empty((count, 2), np.uint8)
+        for side, channel in enumerate((left, right)):
+            raw = np.empty(count, np.uint8)
+            found = channel.read(start, raw)
+            if not isinstance(found, int):
+                raw = encode(found, law)
+            elif found != law:
+                raw = encode(decode(raw, found), law)
+            block[:, side] = raw
+        yield block
 
 
 def runs_from_packets(

@@ -2,8 +2,8 @@
 
 A line is an entry, a JSON object: its number, time, actor, act and facts, the hash of the entry before it,
 its own hash over all of these, and the recorder's signature over that. Beside the journal lies its head, the
-last number and hash, signed. So an entry that was changed, inserted, removed or moved breaks the chain; a tail
-that was cut off is missed by the head; and an older copy of both is told by a head known from elsewhere.
+last number and hash, signed. So an entry that was changed, inserted, removed or moved breaks the chain; a
+tail that was cut off is missed by the head; an older copy of both is told by a head known from elsewhere.
 
 It holds no personal data of callers (DESIGN 5): keys that would carry some are refused.
 """
@@ -60,7 +60,7 @@ class Entry:
 
 
 class Journal:
-    """A vault's journal. Without a key it can only be read. Several processes may append, each in its turn."""
+    """A vault's journal. Without a key it can only be read. Several processes may append, in turn."""
 
     def __init__(self, path: Path, key: RecorderKey | None) -> None:
         self.path = path

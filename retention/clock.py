@@ -121,7 +121,8 @@ async def confirm(index: Index, now: Reading) -> None:
     async with index.transaction() as connection:
         await connection.execute(
             "INSERT INTO clock (one, wall_ns, boot_ns, boot_id) VALUES (1, ?, ?, ?) "
-            "ON CONFLICT (one) DO UPDATE SET wall_ns = excluded.wall_ns, boot_ns = excluded.boot_ns, boot_id = excluded.boot_id",
+            "ON CONFLICT (one) DO UPDATE SET wall_ns = excluded.wall_ns, boot_ns = excluded.boot_ns, "
+            "boot_id = excluded.boot_id",
             [now.wall_ns, now.boot_ns, now.boot_id],
         )
         await connection.execute(refresh("clock", "true"))

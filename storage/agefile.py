@@ -90,9 +90,9 @@ def open_bytes(sealed: bytes, identity: Identity, what: str) -> bytes:
 
 
 def open_to(path: Path, identity: Identity, target: io.RawIOBase | io.BufferedIOBase) -> None:
-    """Open a sealed file and write what was sealed to ``target``, streaming; raises SealProblem.
+    """Open a sealed file and write what was sealed to ``target``. Raises SealProblem, OSError.
 
-    What a damaged file holds before its damage has been written by then: judge by the error, not by the bytes.
+    What a damaged file holds before its damage has been written by then: judge by the error, not the bytes.
     """
     with path.open("rb") as file:
         try:

@@ -34,6 +34,20 @@ def header(frames: int, rate_hz: int, channels: int = 2) -> bytes:
     return opening + sizes + form + struct.pack("<4sI", b"data", _MAX_RIFF)
 
 
+def g711_header(frames: int, rate_hz: int, tag: int, channels: int = 2) -> bytes:
+    """Return the header of a WAV of G.711 bytes; ``tag`` is WAVE_FORMAT_ALAW (6) or WAVE_FORMAT_MULAW (7)."""
+    data = frames * channels
+    form = struct.pack("<4sIHHIIHHH", b"fmt ", 18, tag, channels, rate_hz, rate_hz * channels, channels, 8, 0)
+    fact = struct.pack("<4sII", b"fact", 4, min(frames, _MAX_RIFF))
+    more = 4 + len(form) + len(fact) + 8
+    if data + more <= _MAX_RIFF:
+        opening = struct.pack("<4sI4s", b"RIFF", data + more + data % 2, b"WAVE")
+        return opening + form + fact + struct.pack("<4sI", b"data", data)
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, data + more + 36 + data % 2, data, frames, 0)
+    opening = struct.pack("<4sI4s", b"RF64", _MAX_RIFF, b"WAVE")
+    return opening + sizes + form + fact + struct.pack("<4sI", b"data", _MAX_RIFF)
+
+
 def write_wav(
     target: Path, blocks: Iterable[NDArray[np.int16]], frames: int, rate_hz: int, *, durable: bool = False
 ) -> tuple[str, int]:

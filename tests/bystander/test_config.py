@@ -36,11 +36,12 @@ def test_the_example_shows_the_defaults() -> None:
 
 def test_every_key_is_explained_in_the_example_and_its_examples_are_valid(written: Path) -> None:
     text = EXAMPLE.read_text()
-    written.write_text(re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE))
+    written.write_text(re.sub(r"^#(?=\w+ = |\[)", "", text, flags=re.MULTILINE))
     everything = load(written)
     for section in Config.model_fields:
         for key in type(getattr(everything, section)).model_fields:
-            assert re.search(rf"^#?{key} = ", text, re.MULTILINE), f"[{section}] {key}"
+            explained = rf"^#?({key} = |\[\[{section}\.{key}\]\])"
+            assert re.search(explained, text, re.MULTILINE), f"[{section}] {key}"
             assert getattr(everything, section).__pydantic_fields_set__ >= {key}
     assert everything.capture.interface == "enp3s0"
     assert everything.office.office().has("+48 22 555 10 20", "") is True

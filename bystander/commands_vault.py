@@ -1,0 +1,76 @@
+"""The commands about the vault itself: `init`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bystander.commands_record import Json
+from bystander.errors import UserError
+from bystander.output import console, print_json
+
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A file whose first line is the passphrase; else it is asked for."),
+]
+
+
+def init(
+    vault: Annotated[Path, typer.Argument(metavar="VAULT", help="The folder to make the vault in.")],
+    first_person: Annotated[str, typer.Option(metavar="NAME", help="The first authorised person.")],
+    post: Annotated[str, typer.Option(metavar="POST", help="That person's post.")],
+    authorisation: Annotated[
+        str, typer.Option(metavar="NUMBER", help="The number of that person's authorisation.")
+    ],
+    identity_out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where that person's key goes; not into the vault.")
+    ],
+    passphrase_file: PassphraseFile = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The office's time zone; else the machine's.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Make a vault: configuration, keys, index, journal, and the first authorised person."""
+    from bystander.config import settings
+    from bystander.init import FirstPerson
+    from bystander.init import init as make
+
+    if timezone is not None:
+        settings(office={"timezone": timezone})
+    passphrase = passphrase_of(passphrase_file, new=True)
+    made = make(
+        vault, FirstPerson(first_person, post, authorisation), identity_out, passphrase, timezone=timezone
+    )
+    if json:
+        print_json(made)
+        return 0
+    screen = console()
+    screen.print(f"vault      {made['vault']}", soft_wrap=True)
+    screen.print(f"record     bystander run -c {made['configuration']}", soft_wrap=True)
+    screen.print(f"identity   {made['identity']}", soft_wrap=True)
+    screen.print(
+        "Give the identity to its person, to be kept apart from this machine, and a copy into a safe. It is "
+        "the only one so far: without it and its passphrase nobody can ever listen to a recording."
+    )
+    return 0
+
+
+def passphrase_of(file: Path | None, *, new: bool = False) -> str:
+    """Return a passphrase from a file's first line, or ask for it, twice for a ``new`` one."""
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise UserError(f"{file}: cannot read the passphrase: {why}") from None
+        if not lines or not lines[0]:
+            raise UserError(f"{file}: its first line is empty; it should be the passphrase")
+        return lines[0]
+    if not sys.stdin.isatty():
+        raise UserError("no terminal to ask for the passphrase; give --passphrase-file FILE")
+    answer: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    return answer

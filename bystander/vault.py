@@ -1,0 +1,87 @@
+"""The vault of a configuration, opened: its keyring, its journal, and its public key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bystander.config import Config
+from bystander.custody.journal import Journal, JournalProblem
+from bystander.errors import UserError
+from bystander.storage.keyring import Keyring, KeyringProblem
+from bystander.storage.signing import RecorderKey, SigningProblem
+
+RECIPIENT: Final = "vault.pub"
+
+
+@dataclass(slots=True)
+class OpenVault:
+    """What the recorder and the commands need of a vault. None of it can open a recording."""
+
+    keyring: Keyring
+    journal: Journal
+    recipient: str
+
+    @classmethod
+    def open(cls, config: Config) -> OpenVault | None:
+        """Open the vault of a configuration; None where recordings are not sealed. Raises UserError."""
+        if config.vault is None:
+            return None
+        try:
+            journal = Journal.open(config.vault.journal, RecorderKey.load(config.vault.keys))
+            keyring = Keyring.open(config.vault.keyring)
+            recipient = read_recipient(config.vault.keys)
+            known = keyring.recipient
+        except (JournalProblem, KeyringProblem, SigningProblem) as problem:
+            raise UserError(str(problem)) from None
+        if recipient != known:
+            keyring.close()
+            raise UserError(
+                f"{config.vault.keys / RECIPIENT}: not the public key of {config.vault.keyring}; "
+                "one of them was changed: put it back"
+            )
+        return cls(keyring, journal, recipient)
+
+    def close(self) -> None:
+        """Close the keyring."""
+        self.keyring.close()
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[OpenVault | None]:
+    """Open the vault of a configuration for as long as it is needed."""
+    vault = OpenVault.open(config)
+    try:
+        yield vault
+    finally:
+        if vault is not None:
+            vault.close()
+
+
+def need(vault: OpenVault | None) -> OpenVault:
+    """Return the vault, or raise UserError for a configuration without one."""
+    if vault is None:
+        raise UserError("this configuration has no [vault]; make one with `bystander init`, or give -c FILE")
+    return vault
+
+
+def read_recipient(keys: Path) -> str:
+    """Return the vault's public key. Raises UserError."""
+    path = keys / RECIPIENT
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "damaged"
+        raise UserError(f"{path}: cannot read the vault's public key: {why}; put it back") from None
+
+
+def fingerprint_of(path: Path) -> str:
+    """Return the SHA-256 of a file, hex: the configuration's, for the journal. Raises UserError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the configuration: {error.strerror}") from None
