@@ -17,6 +17,18 @@ import typer
 from bystander import __version__
 from bystander.commands_calls import calls, inspect, show, status
 from bystander.commands_record import extract, run
+from bystander.commands_retention import (
+    erase,
+    hold,
+    hold_add,
+    hold_list,
+    hold_release,
+    retention,
+    retention_confirm_clock,
+    retention_plan,
+    retention_reconcile,
+    retention_sweep,
+)
 from bystander.commands_vault import init
 from bystander.errors import UserError
 from bystander.output import warn
@@ -57,8 +69,24 @@ def _guarded(command: Callable[..., int]) -> Callable[..., int]:
     return guarded
 
 
-for _command in (extract, init, run, calls, show, inspect, status):
+for _command in (extract, init, run, calls, show, inspect, status, erase):
     app.command()(_guarded(_command))
+_GROUPS: tuple[tuple[typer.Typer, dict[str, Callable[..., int]]], ...] = (
+    (hold, {"add": hold_add, "release": hold_release, "list": hold_list}),
+    (
+        retention,
+        {
+            "plan": retention_plan,
+            "sweep": retention_sweep,
+            "confirm-clock": retention_confirm_clock,
+            "reconcile": retention_reconcile,
+        },
+    ),
+)
+for _group, _commands in _GROUPS:
+    for _name, _act in _commands.items():
+        _group.command(_name)(_guarded(_act))
+    app.add_typer(_group, no_args_is_help=True)
 
 
 def _print_version(wanted: bool) -> None:

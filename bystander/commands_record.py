@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bystander.output import console, print_json, warn
+from bystander.output import console, print_json, progress, warn
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -53,13 +51,13 @@ def extract(
     settings = _settings(config, office_number or [], office_network or [])
     from bystander.extract import extract as extract_calls
 
-    with _progress("reading", hidden=json) as progress:
+    with progress("reading", hidden=json, of_bytes=True) as shown:
         result = extract_calls(
             captures,
             out,
             settings,
             keep_unclaimed=keep_unclaimed or settings.recording.keep_unclaimed,
-            progress=progress,
+            progress=shown,
         )
     if json:
         print_json(result)
@@ -90,12 +88,14 @@ def run(
         raise typer.BadParameter(f"unexpected argument {more[0]}; capture files follow --read")
     if read and interface:
         raise typer.BadParameter("--interface and --read exclude each other")
-    from bystander.config import load
+    from bystander.config import load, path_of
 
     settings = load(config)
     from bystander.daemon import run as run_daemon
 
-    return run_daemon(settings, interface=interface, read=[*read, *(more or [])] if read else None)
+    return run_daemon(
+        settings, interface=interface, read=[*read, *(more or [])] if read else None, file=path_of(config)
+    )
 
 
 def _settings(config: Path | None, numbers: list[str], networks: list[str]) -> Config:
@@ -132,20 +132,3 @@ def _tell(result: dict[str, Any], out: Path, settings: Config, *, table: bool) -
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-@contextmanager
-def _progress(what: str, *, hidden: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on a terminal, cleared when done; nothing elsewhere."""
-    import sys
-
-    if hidden or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -144,13 +144,22 @@ class Config(Section):
         return zoneinfo.ZoneInfo(self.office.timezone) if self.office.timezone else None
 
 
+def path_of(path: Path | None) -> Path:
+    """Return the configuration file that :meth:`load` reads."""
+    return _named(path) or DEFAULT_PATH
+
+
+def _named(path: Path | None) -> Path | None:
+    return path or (Path(value) if (value := os.environ.get("BYSTANDER_CONFIG")) else None)
+
+
 def load(path: Path | None) -> Config:
     """Read the configuration from `path`, else from where BYSTANDER_CONFIG says, else from /etc/bystander.
 
     Relative paths in it are relative to the file. Raises UserError, which names the file, the line where it
     can be told, the key and its fault.
     """
-    named = path or (Path(value) if (value := os.environ.get("BYSTANDER_CONFIG")) else None)
+    named = _named(path)
     chosen = named or DEFAULT_PATH
     try:
         text = chosen.read_bytes().decode("utf-8")

@@ -19,10 +19,12 @@ from bystander.counts import skipped, tables
 from bystander.errors import UserError
 from bystander.filing import Filing
 from bystander.finished import Finished, FinishedCall
+from bystander.housekeeping import Housekeeping
 from bystander.metrics import Health, Metrics, MetricsServer, Totals
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import lock_spool, prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
+from bystander.room import Room
 from bystander.settings import call_settings, excluded_by
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
@@ -47,24 +49,27 @@ _TURN_S: Final = 0.05
 _DAY_NS: Final = 86_400_000_000_000
 
 
-def run(config: Config, *, interface: str | None = None, read: list[Path] | None = None) -> int:
+def run(
+    config: Config, *, interface: str | None = None, read: list[Path] | None = None, file: Path | None = None
+) -> int:
     """Record until told to stop (SIGTERM, SIGINT) or until the files of ``read`` end; return the exit status.
 
-    Raises UserError or CaptureError when the recorder cannot start: one line each.
+    ``file`` is where the configuration was read from. Raises UserError or CaptureError when the recorder
+    cannot start: one line each.
     """
     prepare_process()
     # Whatever this process makes is its own: recordings, spool, index, and the folders they are in (R7).
     os.umask(0o077)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    return asyncio.run(_record(config, interface, read))
+    return asyncio.run(_record(config, interface, read, file))
 
 
-async def _record(config: Config, interface: str | None, read: list[Path] | None) -> int:
+async def _record(config: Config, interface: str | None, read: list[Path] | None, file: Path | None) -> int:
     lock = lock_spool(config.recording.spool)
     try:
         with opened(config) as vault:
             async with await Index.open(config.recording.index) as index:
-                recorder = Recorder(config, index, vault, live=read is None)
+                recorder = Recorder(config, index, vault, live=read is None, file=file)
                 await recorder.recover()
                 loop = asyncio.get_running_loop()
                 for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,7 +82,9 @@ async def _record(config: Config, interface: str | None, read: list[Path] | None
 class Recorder:
     """One run of the recorder, from :meth:`recover` to the end of :meth:`run`."""
 
-    def __init__(self, config: Config, index: Index, vault: OpenVault | None, *, live: bool) -> None:
+    def __init__(
+        self, config: Config, index: Index, vault: OpenVault | None, *, live: bool, file: Path | None = None
+    ) -> None:
         recording = config.recording
         self._config = config
         self._index = index
@@ -86,13 +93,15 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._known: set[tuple[str, int]] = set()
         self._ring: Ring | None = None
-        self._drops = 0
+        self._drops = self._spool_bytes = 0
         self._told: dict[str, float] = {}
         self.metrics = Metrics()
         self._left = read_streams(recording.spool)
         self._spool = Spool(recording.spool)
         self._messages = list(read_log(recording.spool))
         self._log = SignallingLog(recording.spool)
+        self._room = Room(config)
+        self._keeping = Housekeeping(config, file, index, vault, self._room, self._tell)
         self._filing = Filing(config, index, vault, self.metrics, tell=self._tell, term_from=self._term_from)
         self._pipeline = Pipeline(
             PipelineSettings(
@@ -145,6 +154,8 @@ class Recorder:
     async def run(self, interface: str | None, read: list[Path] | None) -> int:
         """Record from the interface, or from files; return the exit status."""
         server = None
+        await self._keeping.begin({"live": self._live, "interface": interface}, live=self._live)
+        await self._look_for_room(time.time_ns())
         try:
             if self._config.metrics.enabled and self._live:
                 server = MetricsServer(self.metrics, self._config.metrics.address, self._health)
@@ -153,6 +164,7 @@ class Recorder:
         finally:
             self._stop.set()
             await self._filing.close()
+            await self._keeping.end({"pending": self._filing.pending})
             if server is not None:
                 server.close()
             self._spool.close()
@@ -177,6 +189,7 @@ class Recorder:
             ):
                 self._pipeline.feed(frames)
                 await self._filing.keep_pace()
+                await self._look_for_room(0)
             if self._pipeline.counters["spool-errors"]:
                 self._tell_lost_audio()
             return list(source.problems)
@@ -191,7 +204,8 @@ class Recorder:
             self._ring = ring
             ready = asyncio.Event()
             self._loop.add_reader(ring.fileno(), ready.set)
-            await self._index.coverage_begin(time.time_ns())
+            if self._room.short_since_ns is None:
+                await self._index.coverage_begin(time.time_ns())
             beats = asyncio.create_task(self._beat())
             log.info("recording from %s", interface)
             try:
@@ -233,6 +247,7 @@ class Recorder:
         retry, renewal = time.monotonic() + _RETRY_S, time.monotonic() + _RENEWAL_S
         now_ns, lost = time.time_ns(), 0
         while True:
+            self._spool_bytes = await asyncio.to_thread(self._spool.bytes_held)
             self._show()
             await asyncio.sleep(_BEAT_S)
             assert self._ring is not None
@@ -248,6 +263,7 @@ class Recorder:
             if lost > lost_before:
                 self._tell_lost_audio()
             try:
+                await self._look_for_room(time.time_ns())
                 await self._index.coverage_beat(time.time_ns(), dropped)
                 if self._log.full or not self._log.whole or time.monotonic() >= renewal:
                     # Now and then at least: what was erased must not be found in the log (R10).
@@ -286,9 +302,13 @@ class Recorder:
                 table_entries={name: table.entries for name, table in counted.items()},
                 table_evictions={name: table.evicted for name, table in counted.items()},
                 link_losses=self._ring.link_losses if self._ring is not None else 0,
-                spool_bytes=self._spool.bytes_held(),
+                spool_bytes=self._spool_bytes,
                 spool_errors=pipeline.counters["spool-errors"],
                 last_frame_ns=pipeline.last_frame_ns,
+                sealed=self._filing.sealed,
+                bytes_free=self._room.bytes_free,
+                space_short=self._room.short_since_ns is not None,
+                keeping=self._keeping.condition,
             )
         )
 
@@ -318,11 +338,33 @@ class Recorder:
 
     def _excluded(self, call: Call) -> str | None:
         """Say why a call is not to be recorded, or None."""
-        return excluded_by(self._config, call)
+        return excluded_by(self._config, call) or (
+            "no space" if self._room.was_short(call.started_ns) else None
+        )
 
     def _term_from(self, at_ns: int) -> int:
-        """Return from when the term of what was recorded at a time counts."""
-        return at_ns
+        """Return from when the term of what was recorded then counts: a capture file has its own time."""
+        return self._keeping.term_from(at_ns) if self._live else at_ns
+
+    async def _look_for_room(self, now_ns: int) -> None:
+        """Record new calls only while there is room; what is within its term is never erased to make some."""
+        if self._room.look(now_ns if self._live else 0):
+            short = self._room.short_since_ns is not None
+            self._pipeline.short_since_ns = self._room.short_since_ns
+            folder = self._config.recording.directory
+            if short:
+                log.warning(
+                    "bystander: %s: no space for new calls; those in progress are recorded on", folder
+                )
+            else:
+                log.warning("bystander: %s: there is space again; new calls are recorded", folder)
+            facts = {"bytes_free": self._room.bytes_free}
+            await self._keeping.journal("no-space" if short else "space-again", facts)
+            if self._live and self._ring is not None:
+                if short:
+                    await self._index.coverage_end(now_ns, "no-space")
+                else:
+                    await self._index.coverage_begin(now_ns)
 
     def _sweep_parts(self) -> None:
         """Remove files that a killed process was in the middle of writing."""

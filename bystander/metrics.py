@@ -23,6 +23,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.process_collector import ProcessCollector
 
 from bystander import __version__
+from bystander.condition import Condition
 from bystander.errors import UserError
 
 #: RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 6086
@@ -64,6 +65,10 @@ class Totals:
     spool_bytes: int = 0
     spool_errors: int = 0
     last_frame_ns: int = 0
+    sealed: int = 0
+    bytes_free: int = 0
+    space_short: bool = False
+    keeping: Condition = field(default_factory=Condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,7 @@ class Metrics:
             "Capture time of the last frame; 0 before the first.",
             now.last_frame_ns / 1e9,
         )
+        yield from _kept(now)
         build = GaugeMetricFamily(
             "bystander_build_info", "The program's version; always 1.", labels=["version"]
         )
@@ -142,6 +148,28 @@ class Metrics:
         """Return the exposition and its content type for an Accept header."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+
+def _kept(now: Totals) -> Iterator[Metric]:
+    """Yield what is known of the vault, of terms and of space."""
+    keeping = now.keeping
+    yield _counter("sealed", "Calls sealed and indexed.", now.sealed)
+    yield _counter("erased", "Recordings erased by the recorder itself.", keeping.erased)
+    yield _gauge("overdue_recordings", "Recordings beyond their term, not held.", keeping.overdue)
+    yield _gauge("held_recordings", "Recordings held for a case.", keeping.held)
+    yield _gauge("sweep_refused", "1 while the sweep refuses to erase.", float(keeping.sweep_refused))
+    yield _gauge("clock_trusted", "0 after the clock has leapt.", float(keeping.clock_trusted))
+    yield _gauge(
+        "last_sweep_timestamp_seconds", "When the last sweep ended; 0 before.", keeping.last_sweep_ns / 1e9
+    )
+    yield _gauge("space_free_bytes", "Room left on the fullest of the recorder's disks.", now.bytes_free)
+    yield _gauge("space_short", "1 while there is no room for new calls.", float(now.space_short))
+    left = GaugeMetricFamily(
+        "bystander_space_days_left", "Days until the disk is full, at the rate of the last week."
+    )
+    if keeping.days_left is not None:
+        left.add_metric([], keeping.days_left)
+    yield left
 
 
 def _counter(name: str, help_: str, value: int) -> Metric:

@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,3 +51,28 @@ def console() -> Console:
 def warn(text: str) -> None:
     """Tell on stderr what went wrong, in one line."""
     sys.stderr.write(f"bystander: {one_line(text)}\n")
+
+
+@contextmanager
+def progress(
+    what: str, *, hidden: bool, of_bytes: bool = False
+) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, cleared when done; nothing elsewhere."""
+    if hidden or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
