@@ -30,6 +30,7 @@ from bystander.commands_retention import (
     retention_sweep,
 )
 from bystander.commands_vault import init
+from bystander.commands_verify import journal, journal_export, journal_show, journal_verify, verify
 from bystander.errors import UserError
 from bystander.output import warn
 
@@ -37,7 +38,7 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 #: What the rooms raise for a person to read, by name: importing the classes would import the rooms.
 _PROBLEMS = frozenset(
     {"CaptureError", "IndexProblem", "KeyringProblem", "JournalProblem", "SealProblem", "SigningProblem"}
-    | {"HeldProblem", "ErasureProblem"}
+    | {"HeldProblem", "ErasureProblem", "ScrubProblem"}
 )
 
 app = typer.Typer(
@@ -69,9 +70,10 @@ def _guarded(command: Callable[..., int]) -> Callable[..., int]:
     return guarded
 
 
-for _command in (extract, init, run, calls, show, inspect, status, erase):
+for _command in (extract, init, run, calls, show, inspect, status, erase, verify):
     app.command()(_guarded(_command))
 _GROUPS: tuple[tuple[typer.Typer, dict[str, Callable[..., int]]], ...] = (
+    (journal, {"show": journal_show, "verify": journal_verify, "export": journal_export}),
     (hold, {"add": hold_add, "release": hold_release, "list": hold_list}),
     (
         retention,

@@ -334,7 +334,7 @@ def _with_eraser(settings: Config, work: Callable[[Eraser], Awaitable[_T]], *, w
     from bystander.retention.erasure import Eraser
     from bystander.storage.index import Index
     from bystander.sweeping import NoJournal
-    from bystander.vault import opened
+    from bystander.vault import opened, tidy
 
     async def go(vault: OpenVault | None) -> _T:
         async with await Index.open(settings.recording.index, read_only=not writes) as index:
@@ -348,8 +348,12 @@ def _with_eraser(settings: Config, work: Callable[[Eraser], Awaitable[_T]], *, w
 
     if not settings.recording.index.exists():
         raise UserError(f"{settings.recording.index}: there is no index yet; `bystander run` makes it")
-    with opened(settings) as vault:
-        return asyncio.run(go(vault))
+    try:
+        with opened(settings) as vault:
+            return asyncio.run(go(vault))
+    finally:
+        if writes:
+            tidy(settings)
 
 
 def _load(config: Any) -> Config:

@@ -33,7 +33,7 @@ from bystander.sniffer.sip import Arrival
 from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
-from bystander.vault import OpenVault, opened
+from bystander.vault import OpenVault, opened, tidy
 
 log = logging.getLogger("bystander")
 
@@ -76,6 +76,7 @@ async def _record(config: Config, interface: str | None, read: list[Path] | None
                     loop.add_signal_handler(number, recorder.stop)
                 return await recorder.run(interface or config.capture.interface, read)
     finally:
+        await asyncio.to_thread(tidy, config)
         os.close(lock)
 
 

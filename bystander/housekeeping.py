@@ -25,6 +25,7 @@ from bystander.retention.space import days_left
 from bystander.room import Room
 from bystander.storage.index import Index, IndexProblem
 from bystander.storage.keyring import KeyringProblem
+from bystander.storage.scrub import ScrubProblem
 from bystander.sweeping import NoJournal, run_sweep
 from bystander.vault import OpenVault, fingerprint_of
 
@@ -33,7 +34,10 @@ log = logging.getLogger("bystander")
 _S: Final = 1_000_000_000
 _WEEK_S: Final = 7 * 86_400
 _MINUTE_S: Final = 60.0
-_PROBLEMS: Final = (UserError, IndexProblem, KeyringProblem, JournalProblem, ErasureProblem, OSError)
+_PROBLEMS: Final = (
+    *(UserError, IndexProblem, KeyringProblem, JournalProblem, ErasureProblem, ScrubProblem),
+    OSError,
+)
 
 
 class Housekeeping:

@@ -25,6 +25,7 @@ from bystander.storage.digest import refresh
 from bystander.storage.identity import new_identity, recipient_text, write_identity
 from bystander.storage.index import Index, IndexProblem
 from bystander.storage.keyring import Keyring, KeyringProblem
+from bystander.storage.scrub import ScrubProblem, scrub
 from bystander.storage.signing import RecorderKey
 from bystander.storage.wav import sync_folder
 from bystander.vault import RECIPIENT, fingerprint_of
@@ -76,7 +77,7 @@ def init(
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         identity_out.unlink(missing_ok=True)
-        if isinstance(error, IndexProblem | KeyringProblem | JournalProblem):
+        if isinstance(error, IndexProblem | KeyringProblem | JournalProblem | ScrubProblem):
             raise UserError(str(error)) from None
         if isinstance(error, OSError):
             raise UserError(f"{vault}: cannot make the vault: {error.strerror or error}") from None
@@ -117,6 +118,8 @@ async def _fill(folder: Path, person: FirstPerson, holder: str, timezone: str | 
         await confirm(index, Reading.now())
     config = folder / CONFIG
     config.write_text(configuration(timezone), encoding="utf-8")
+    for name in ("index", "keyring"):
+        scrub(folder / _PATHS[name])
     journal = Journal.create(folder / _PATHS["journal"], key)
     facts = {
         "vault_key": recipient,

@@ -13,6 +13,7 @@ from bystander.config import Config
 from bystander.custody.journal import Journal, JournalProblem
 from bystander.errors import UserError
 from bystander.storage.keyring import Keyring, KeyringProblem
+from bystander.storage.scrub import ScrubProblem, scrub
 from bystander.storage.signing import RecorderKey, SigningProblem
 
 RECIPIENT: Final = "vault.pub"
@@ -60,6 +61,20 @@ def opened(config: Config) -> Iterator[OpenVault | None]:
     finally:
         if vault is not None:
             vault.close()
+
+
+def tidy(config: Config) -> None:
+    """Leave index and keyring without leftovers of what was deleted; call it when both are closed.
+
+    Whatever hinders it is left to the next who writes: the recorder, most likely, is running.
+    """
+    files = [config.recording.index, *([config.vault.keyring] if config.vault is not None else [])]
+    for path in files:
+        try:
+            if path.exists():
+                scrub(path)
+        except ScrubProblem:
+            continue
 
 
 def need(vault: OpenVault | None) -> OpenVault:

@@ -300,9 +300,10 @@ def _hash(body: Mapping[str, Any]) -> str:
 
 def _unhex(text: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        found = bytes.fromhex(text)
     except ValueError:
         return b""
+    return found if found.hex() == text else b""
 
 
 def _now() -> str:

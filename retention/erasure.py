@@ -25,6 +25,7 @@ from bystander.retention.record import Record
 from bystander.storage.digest import refresh
 from bystander.storage.index import Index
 from bystander.storage.keyring import Keyring
+from bystander.storage.scrub import scrub_apart
 from bystander.storage.wav import sync_folder
 
 #: Recordings in one plan: a transaction is short, and what a power cut leaves to be done again is little.
@@ -149,10 +150,12 @@ class Eraser:
         names = [row[0] for row in rows]
         files = {row[0]: json.loads(row[1]) for row in rows}
         facts = await self._facts(plan, names)
-        await self._tell("erase-plan", facts, is_new=is_new)
+        actor = facts.pop("by")
+        await self._tell("erase-plan", actor, facts, is_new=is_new)
         self.step("keys")
         if self.keyring is not None:
             await asyncio.to_thread(self.keyring.destroy, names)
+            await asyncio.to_thread(scrub_apart, self.keyring.path)
         self.step("files")
         await asyncio.to_thread(self._unlink, files)
         self.step("rows")
@@ -161,9 +164,9 @@ class Eraser:
                 await connection.executemany(f"DELETE FROM {table} WHERE id = ?", [(name,) for name in names])
         self.step("log")
         await self.index.truncate_log()
-        await self._tell(
-            "erase-done", {"plan": plan, "count": len(names), "recordings": names}, is_new=is_new
-        )
+        await asyncio.to_thread(scrub_apart, self.index.path)
+        done = {"plan": plan, "count": len(names), "recordings": names}
+        await self._tell("erase-done", actor, done, is_new=is_new)
         self.step("forget")
         async with self.index.transaction() as connection:
             await connection.execute("DELETE FROM erasing WHERE plan = ?", [plan])
@@ -178,11 +181,11 @@ class Eraser:
         facts = {"plan": plan, "cause": cause, "by": actor, "count": len(names), "recordings": names}
         return facts | {name: said for name, said in (("reason", reason), ("ground", ground)) if said}
 
-    async def _tell(self, act: str, facts: dict[str, Any], *, is_new: bool) -> None:
+    async def _tell(self, act: str, actor: str, facts: dict[str, Any], *, is_new: bool) -> None:
         """Journal a step, once: after a power cut the entry may be there already."""
         self.step(act)
         if is_new or not await asyncio.to_thread(self.record.has, act, plan=facts["plan"]):
-            await asyncio.to_thread(self.record.append, act, facts.pop("by", "recorder"), facts)
+            await asyncio.to_thread(self.record.append, act, actor, facts)
 
     def _unlink(self, files: Mapping[str, Sequence[str]]) -> None:
         """Remove the recordings' files, those that the row names and those that bear the name."""

@@ -70,13 +70,14 @@ def verify(public_hex: str, message: bytes, signature: bytes) -> bool:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        content = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        text = path.read_text(encoding="ascii")
+        content = bytes.fromhex(text)
     except OSError as error:
         raise SigningProblem(
             f"{path}: cannot read {what}: {error.strerror}; put it back from a copy"
         ) from None
     except ValueError:
         raise SigningProblem(f"{path}: {what} is damaged; put it back from a copy") from None
-    if len(content) != 32:
-        raise SigningProblem(f"{path}: {what} is damaged (not 32 bytes); put it back from a copy")
+    if len(content) != 32 or text != content.hex() + "\n":
+        raise SigningProblem(f"{path}: {what} is damaged; put it back from a copy")
     return content
