@@ -40,7 +40,7 @@ def verify(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Check every file, row, key and entry of the vault; changes nothing. Exit status 1 if there is a fault."""
+    """Check every file, row, key and entry of the vault, and change nothing; exit status 1 at any fault."""
     from bystander.config import load, path_of
     from bystander.custody.verify import Places
     from bystander.custody.verify import verify as look

@@ -93,9 +93,7 @@ class Eraser:
         async with self.index.transaction() as connection:
             for name in recordings:
                 if cases := await cases_of(connection, name):
-                    raise HeldProblem(
-                        f"{name}: held for {', '.join(cases)}; it is kept until that is released"
-                    )
+                    raise HeldProblem(f"{name}: held for {', '.join(cases)}; nothing was erased")
 
     async def _plan(
         self, recordings: Sequence[str], cause: Cause, now_ns: int, strays: Mapping[str, Sequence[str]]
@@ -125,6 +123,10 @@ class Eraser:
             await connection.executemany(
                 "INSERT OR IGNORE INTO erasing (id, plan, files) VALUES (?, ?, ?)", rows
             )
+            taken = await connection.execute_fetchall("SELECT 1 FROM erasing WHERE plan = ? LIMIT 1", [plan])
+            if not list(taken):
+                await connection.execute("DELETE FROM plans WHERE plan = ?", [plan])
+                return None
             await connection.execute(refresh("plans", "plan = ?"), [plan])
             await connection.execute(refresh("erasing", "plan = ?"), [plan])
         return plan

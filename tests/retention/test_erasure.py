@@ -1,0 +1,207 @@
+"""R10, R18, C20, C21: what is erased is gone for good, and what is not is whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bystander.retention import holds
+from bystander.retention.erasure import Cause, Eraser, ErasureProblem
+from bystander.retention.holds import HeldProblem
+from bystander.storage.agefile import SealProblem, identity_of, open_bytes
+from bystander.storage.index import IndexProblem
+from bystander.storage.opening import open_recording
+from tests.vaultkit import NOW_NS, Kit, name_of
+
+TERM = Cause("term", "recorder")
+REQUEST = Cause("request", "user:admin", "asked for it", "art. 17 ust. 1 RODO")
+STEPS = ("plan", "erase-plan", "keys", "files", "rows", "log", "erase-done", "forget")
+
+
+class PowerCutError(Exception):
+    pass
+
+
+def bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path, path.read_bytes()
+
+
+def where(vault: Kit, marks: list[bytes]) -> list[str]:
+    return [
+        f"{path.name}: {mark!r}"
+        for path, content in bytes_of(vault.folder)
+        for mark in marks
+        if mark in content
+    ]
+
+
+def erase(vault: Kit, *numbers: int, cause: Cause = TERM) -> int:
+    names = [name_of(number) for number in numbers]
+    return vault.erasing(lambda eraser: eraser.erase(names, cause, NOW_NS))
+
+
+def test_nothing_is_left_of_what_was_erased(vault: Kit) -> None:
+    """Key, audio, number, name, Call-ID: in no file, no log, no unused page of the vault."""
+    vault.add(*range(400))
+    vault.using(lambda index: holds.add(index, [(name_of(7), "x")], "K", "r", "w", NOW_NS))
+    gone = [number for number in range(400) if number % 3 == 1 and number != 7]
+    kept = [number for number in range(400) if number not in gone]
+    marks = {number: vault.marks(number) for number in range(400)}
+    audio = [
+        (vault.root / "2026/08/31" / f"{name_of(number)}.wav.age").read_bytes()[200:260] for number in gone
+    ]
+    assert where(vault, marks[gone[0]]) and where(vault, audio[:1])
+    assert erase(vault, *gone) == len(gone)
+    for number in gone:
+        assert not where(vault, marks[number])
+    assert not where(vault, audio)
+    assert vault.ids() == sorted(name_of(number) for number in kept)
+    assert vault.keyring.ids() == vault.ids()
+    for number in kept[:5]:
+        path = vault.root / "2026/08/31" / f"{name_of(number)}.wav.age"
+        assert open_recording(vault.keyring, [vault.vault_identity], name_of(number), path).startswith(
+            b"RIFF"
+        )
+
+
+def test_copies_made_before_cannot_be_opened(vault: Kit, tmp_path: Path) -> None:
+    vault.add(1, 2, 3)
+    copy = tmp_path / "copy"
+    shutil.copytree(vault.root, copy)
+    erase(vault, 2)
+    left = [identity_of(open_bytes(vault.keyring.get(name) or b"", vault.vault_identity, name).decode())
+            for name in vault.keyring.ids()]  # fmt: skip
+    sealed = (copy / "2026/08/31" / f"{name_of(2)}.wav.age").read_bytes()
+    for key in (*left, vault.vault_identity, vault.person):
+        with pytest.raises(SealProblem, match="sealed to another key"):
+            open_bytes(sealed, key, "the copy")
+    with pytest.raises(SealProblem, match="its key is destroyed: the recording was erased"):
+        open_recording(vault.keyring, [vault.vault_identity], name_of(2), copy / "x")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_power_cut_at_any_step_ends_in_the_same_state(vault: Kit, step: str) -> None:
+    vault.add(*range(6))
+
+    def cut(here: str) -> None:
+        if here == step:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        vault.erasing(lambda eraser: eraser.erase([name_of(1), name_of(4)], TERM, NOW_NS), step=cut)
+    if "erase-done" in vault.acts():
+        assert name_of(1) not in vault.ids()
+    marks = vault.marks(1) + vault.marks(4)
+    assert vault.erasing(lambda eraser: eraser.resume()) == (0 if step == "plan" else 2)
+    assert vault.erasing(lambda eraser: eraser.resume()) == 0
+    if step == "plan":
+        assert len(vault.ids()) == 6
+        erase(vault, 1, 4)
+    assert vault.acts() == ["erase-plan", "erase-done"]
+    assert vault.ids() == [name_of(number) for number in (0, 2, 3, 5)] == vault.keyring.ids()
+    assert len(vault.files()) == 8
+    assert not where(vault, marks)
+    assert vault.using(lambda index: index.rows("SELECT count(*) FROM erasing, plans")) == [(0,)]
+
+
+def test_a_power_cut_behind_an_entry_does_not_write_it_twice(vault: Kit) -> None:
+    """The entry is on disk and the next step is not: at `keys` and at `forget`."""
+    vault.add(1, 2)
+    for number, step in ((1, "keys"), (2, "forget")):
+
+        def cut(here: str, step: str = step) -> None:
+            if here == step:
+                raise PowerCutError
+
+        with pytest.raises(PowerCutError):
+            vault.erasing(lambda eraser, n=number: eraser.erase([name_of(n)], TERM, NOW_NS), step=cut)
+        vault.erasing(lambda eraser: eraser.resume())
+    assert vault.acts() == ["erase-plan", "erase-done"] * 2
+
+
+def test_r11_what_is_held_is_not_erased(vault: Kit) -> None:
+    vault.add(1, 2, 3)
+    vault.using(lambda index: holds.add(index, [(name_of(2), "x")], "K 7/26", "r", "w", NOW_NS))
+    with pytest.raises(HeldProblem, match="held for K 7/26; nothing was erased"):
+        erase(vault, 1, 2, 3, cause=REQUEST)
+    assert len(vault.ids()) == 3
+    assert erase(vault, 1, 2, 3) == 2
+    assert vault.ids() == [name_of(2)]
+    vault.using(lambda index: holds.release(index, "K 7/26", "r", "w", NOW_NS))
+    assert erase(vault, 2) == 1
+    assert vault.ids() == []
+
+
+def test_within_the_term_nothing_is_erased_for_its_term(vault: Kit) -> None:
+    """The term is looked at in the same transaction, whatever list the sweep comes with."""
+    vault.add(1, delete_after="2027-01-01T00:00:00.000Z")
+    assert erase(vault, 1) == 0
+    assert vault.ids() == [name_of(1)]
+    assert erase(vault, 1, cause=REQUEST) == 1
+
+
+def test_the_journal_says_why_and_names_nobody(vault: Kit) -> None:
+    vault.add(1)
+    erase(vault, 1, cause=REQUEST)
+    plan, done = list(vault.journal.entries())
+    assert plan.actor == done.actor == "user:admin"
+    assert plan.facts["ground"] == "art. 17 ust. 1 RODO"
+    assert plan.facts["recordings"] == done.facts["recordings"] == [name_of(1)]
+    assert "caller" not in str(plan) and "48600" not in str(plan)
+
+
+def test_a_file_that_resists_keeps_the_plan(vault: Kit) -> None:
+    """Never reported as done; finished as soon as it can be."""
+    vault.add(1, 2)
+    stubborn = vault.root / "2026/08/31" / f"{name_of(1)}.wav.age"
+    stubborn.unlink()
+    stubborn.mkdir()
+    with pytest.raises(ErasureProblem, match=r"cannot be removed: .*; put that right"):
+        erase(vault, 1, 2)
+    assert vault.acts() == ["erase-plan"]
+    assert vault.keyring.ids() == []
+    stubborn.rmdir()
+    vault.erasing(lambda eraser: eraser.resume())
+    assert vault.acts() == ["erase-plan", "erase-done"]
+    assert vault.ids() == [] and vault.files() == []
+
+
+def test_a_busy_index_is_not_reported_as_erased(vault: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault.add(1)
+
+    async def busy(*_: object) -> None:
+        raise IndexProblem("index.sqlite: the index is busy; what was erased is still in its log")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bystander.storage.index.Index.truncate_log", busy)
+        with pytest.raises(IndexProblem, match="busy"):
+            erase(vault, 1)
+    assert "erase-done" not in vault.acts()
+    vault.erasing(lambda eraser: eraser.resume())
+    assert vault.acts()[-1] == "erase-done"
+
+
+def test_leftovers_and_empty_folders_go_along(vault: Kit) -> None:
+    vault.add(1)
+    folder = vault.root / "2026/08/31"
+    (folder / f"{name_of(1)}.wav.age.part").write_bytes(b"half")
+    erase(vault, 1)
+    assert list(vault.root.iterdir()) == []
+
+
+def test_recordings_that_are_not_sealed(vault: Kit) -> None:
+    """Without a vault the files and the rows go."""
+    vault.add(1, 2)
+
+    async def plain(eraser: Eraser) -> int:
+        bare = Eraser(eraser.index, None, eraser.root, eraser.record)
+        return await bare.erase([name_of(1)], TERM, NOW_NS)
+
+    assert vault.erasing(plain) == 1
+    assert vault.ids() == [name_of(2)]
+    assert len(vault.files()) == 2
