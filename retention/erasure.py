@@ -2,18 +2,24 @@
 
 A plan is made in one transaction, with the check for holds inside it. It is then journalled, and carried out
 in an order in which every step may be the last before a power cut, because each can be done again: the keys
-(from then on nothing opens, whatever copies there are), the files, the rows, and an entry that it is done.
-What the journal calls done is gone: key, audio, signalling, and all that the index knew.
+(from then on nothing opens, whatever copies there are), the files, the rows, the unused space of index and
+keyring, and an entry that it is done. What the journal calls done is gone: key, audio, signalling, and all
+that the index knew.
+
+One erasure is under way at a time, in the recorder or at the command line; another waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,18 +28,19 @@ import aiosqlite
 
 from bystander.retention.holds import HeldProblem, cases_of
 from bystander.retention.record import Record
+from bystander.retention.removal import ErasureProblem, remove_files
 from bystander.storage.digest import refresh
 from bystander.storage.index import Index
 from bystander.storage.keyring import Keyring
 from bystander.storage.scrub import scrub_apart
-from bystander.storage.wav import sync_folder
+
+__all__ = ["BATCH", "Cause", "Eraser", "ErasureProblem", "as_text"]
 
 #: Recordings in one plan: a transaction is short, and what a power cut leaves to be done again is little.
 BATCH: Final = 500
-
-
-class ErasureProblem(Exception):  # noqa: N818  (what a person is told)
-    """Something could not be erased; what is under way is finished at the next sweep. One clear line."""
+#: Plans that are concluded together: that reads the whole index.
+_TOGETHER: Final = 20
+_PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +53,36 @@ class Cause:
     ground: str | None = None
 
 
+@dataclass(slots=True)
+class _Outcome:
+    done: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A plan whose recordings are gone, to be concluded. ``is_new``: nothing of it was journalled before."""
+
+    name: str
+    actor: str
+    recordings: list[str]
+    is_new: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Eraser:
     """All that an erasure touches. ``keyring`` is None where recordings are not sealed.
 
-    ``step`` is told of each step before it is taken; a test lets it raise.
+    ``forget`` is given the calls (objects of `calls.json`) whose rows are about to go, in a thread, and
+    removes what else is known of them. ``step`` is told of each step before it is taken; a test lets it
+    raise.
     """
 
     index: Index
     keyring: Keyring | None
     root: Path
     record: Record
+    forget: Callable[[list[dict[str, Any]]], None] = lambda _calls: None
     step: Callable[[str], None] = lambda _step: None
 
     async def erase(
@@ -70,148 +96,189 @@ class Eraser:
     ) -> int:
         """Destroy recordings for good; return how many.
 
-        Those that are held are refused for a request (HeldProblem, and nothing is erased), and left out when
-        their term is over. ``strays`` names files, relative to the root, of recordings that have no row.
-        Raises ErasureProblem when something resists; it is planned then, and `resume` goes on with it.
+        For a request it is all or nothing: one that is held refuses all (HeldProblem). Otherwise held ones
+        are left out, and so are, for the term, those whose term is not over, and for mending those that have
+        a row; ``strays`` names the files of those that have none, relative to the root. Raises ErasureProblem
+        when files resist: the rest is erased, and `resume` goes on with them.
         """
-        done = 0
-        if cause.kind == "request":
-            await self._refuse_held(recordings)
-        for at in range(0, len(recordings), BATCH):
-            plan = await self._plan(recordings[at : at + BATCH], cause, now_ns, strays or {})
-            if plan is not None:
-                done += await self._carry_out(plan, is_new=True)
-                progress(done)
-        return done
+        names = list(dict.fromkeys(recordings))
+        batches = [names[at : at + BATCH] for at in range(0, len(names), BATCH)]
+        groups = [batches] if cause.kind == "request" else [[batch] for batch in batches]
+
+        async def plans() -> AsyncIterator[str]:
+            for group in groups:
+                for plan in await self._plan(group, cause, now_ns, strays or {}):
+                    yield plan
+
+        async with self._alone():
+            # A sweep has just done that.
+            earlier = _Outcome() if cause.kind == "term" else await self._resume()
+            outcome = await self._carry_out(plans(), is_new=True, progress=progress)
+        return _result(outcome.done, earlier.problems + outcome.problems)
 
     async def resume(self) -> int:
-        """Finish what was planned and not done; return how many recordings that were."""
-        plans = await self.index.rows("SELECT plan FROM plans ORDER BY made_ns")
-        return sum([await self._carry_out(plan, is_new=False) for (plan,) in plans])
+        """Finish what was planned and not done; return how many recordings that were.
 
-    async def _refuse_held(self, recordings: Sequence[str]) -> None:
-        async with self.index.transaction() as connection:
-            for name in recordings:
-                if cases := await cases_of(connection, name):
-                    raise HeldProblem(f"{name}: held for {', '.join(cases)}; nothing was erased")
+        Raises ErasureProblem when files resist, still or again: the rest is erased.
+        """
+        async with self._alone():
+            outcome = await self._resume()
+        return _result(outcome.done, outcome.problems)
+
+    async def _resume(self) -> _Outcome:
+        async def plans() -> AsyncIterator[str]:
+            for (plan,) in await self.index.rows("SELECT plan FROM plans ORDER BY made_ns, plan"):
+                yield plan
+
+        return await self._carry_out(plans(), is_new=False)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait until nobody else erases: two at the same plan would journal it twice."""
+        folder = os.open(self.index.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            deadline = time.monotonic() + _PATIENCE_S
+            while True:
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        what = "another erasure is under way; try again when it is done"
+                        raise ErasureProblem(f"{self.index.path.parent}: {what}") from None
+                    await asyncio.sleep(0.05)
+            yield
+        finally:
+            os.close(folder)
+
+    # -- planning -----------------------------------------------------------------------------------------
 
     async def _plan(
-        self, recordings: Sequence[str], cause: Cause, now_ns: int, strays: Mapping[str, Sequence[str]]
-    ) -> str | None:
-        """Write down what is to be erased; return the plan's name, or None if nothing is left of it."""
-        plan = f"{_day(now_ns)}-{secrets.token_hex(4)}"
+        self,
+        batches: Sequence[Sequence[str]],
+        cause: Cause,
+        now_ns: int,
+        strays: Mapping[str, Sequence[str]],
+    ) -> list[str]:
+        """Write down what is to be erased, in one transaction: a plan for each batch that has anything left
+        to be erased. Returns their names."""
+        plans = []
         self.step("plan")
         async with self.index.transaction() as connection:
-            rows = []
-            for name in recordings:
-                if cases := await cases_of(connection, name):
-                    if cause.kind == "request":
-                        raise HeldProblem(f"{name}: held for {', '.join(cases)}; nothing was erased")
-                    continue
-                files = await self._files(connection, name, cause, now_ns)
-                if files is None:
-                    files = list(strays.get(name, [])) if cause.kind == "mend" else None
-                if files is not None:
-                    rows.append((name, plan, json.dumps(files)))
-            if not rows:
-                return None
-            await connection.execute(
-                "INSERT INTO plans (plan, cause, actor, made_ns, reason, ground) VALUES (?, ?, ?, ?, ?, ?)",
-                [plan, cause.kind, cause.actor, now_ns, cause.reason, cause.ground],
-            )
-            # What another plan has in hand already is left to it.
-            await connection.executemany(
-                "INSERT OR IGNORE INTO erasing (id, plan, files) VALUES (?, ?, ?)", rows
-            )
-            taken = await connection.execute_fetchall("SELECT 1 FROM erasing WHERE plan = ? LIMIT 1", [plan])
-            if not list(taken):
-                await connection.execute("DELETE FROM plans WHERE plan = ?", [plan])
-                return None
-            await connection.execute(refresh("plans", "plan = ?"), [plan])
-            await connection.execute(refresh("erasing", "plan = ?"), [plan])
-        return plan
+            for batch in batches:
+                found = [await self._look(connection, name, cause, now_ns, strays) for name in batch]
+                rows = [row for row in found if row is not None]
+                if rows:
+                    plans.append(await _write_plan(connection, rows, cause, now_ns))
+        return plans
 
-    @staticmethod
-    async def _files(
-        connection: aiosqlite.Connection, name: str, cause: Cause, now_ns: int
-    ) -> list[str] | None:
-        """Return the files of a recording that may be erased now; None if there is none of that name."""
-        condition, values = "id = ?", [name]
-        if cause.kind == "term":
-            # Looked at again here: the term may have been changed since it was found to be over.
-            condition, values = "id = ? AND delete_after < ?", [name, as_text(now_ns)]
+    async def _look(
+        self,
+        connection: aiosqlite.Connection,
+        name: str,
+        cause: Cause,
+        now_ns: int,
+        strays: Mapping[str, Sequence[str]],
+    ) -> tuple[str, str] | None:
+        """Return (id, its files as JSON), or None if it is not to be erased, or is being erased already."""
+        if cases := await cases_of(connection, name):
+            if cause.kind != "request":
+                return None
+            raise HeldProblem(f"{name}: held for {', '.join(cases)}; nothing was erased")
+        if list(await connection.execute_fetchall("SELECT 1 FROM erasing WHERE id = ?", [name])):
+            return None
         rows = list(
             await connection.execute_fetchall(
-                f"SELECT wav_path, evidence_path FROM calls WHERE {condition}", values
+                "SELECT wav_path, evidence_path, sealed, delete_after FROM calls WHERE id = ?", [name]
             )
         )
-        return [path for path in rows[0] if path] if rows else None
+        if not rows:
+            return (name, json.dumps(strays[name])) if cause.kind == "mend" and name in strays else None
+        wav, evidence, sealed, delete_after = rows[0]
+        # Looked at again here: the term may have been changed, or a row written, since it was found.
+        is_over = delete_after is not None and delete_after < as_text(now_ns)
+        if cause.kind == "mend" or (cause.kind == "term" and not is_over):
+            return None
+        if sealed and self.keyring is None:
+            raise ErasureProblem(
+                f"{name}: sealed, but this configuration names no keyring to erase its key from; "
+                "put the section [vault] back"
+            )
+        return name, json.dumps([path for path in (wav, evidence) if path])
 
-    async def _carry_out(self, plan: str, *, is_new: bool) -> int:
-        rows = await self.index.rows("SELECT id, files FROM erasing WHERE plan = ? ORDER BY id", [plan])
-        names = [row[0] for row in rows]
+    # -- carrying out -------------------------------------------------------------------------------------
+
+    async def _carry_out(
+        self,
+        plans: AsyncIterator[str],
+        *,
+        is_new: bool,
+        progress: Callable[[int], None] = lambda _done: None,
+    ) -> _Outcome:
+        outcome = _Outcome()
+        gone: list[_Plan] = []
+        async for name in plans:
+            try:
+                plan = await self._destroy(name, is_new=is_new)
+            except ErasureProblem as problem:
+                outcome.problems.append(str(problem))
+                continue
+            gone.append(plan)
+            outcome.done += len(plan.recordings)
+            progress(outcome.done)
+            if len(gone) == _TOGETHER:
+                await self._conclude(gone)
+                gone = []
+        if gone:
+            await self._conclude(gone)
+        return outcome
+
+    async def _destroy(self, name: str, *, is_new: bool) -> _Plan:
+        """Destroy the keys, the files and the rows of a plan's recordings."""
+        rows = await self.index.rows("SELECT id, files FROM erasing WHERE plan = ? ORDER BY id", [name])
         files = {row[0]: json.loads(row[1]) for row in rows}
-        facts = await self._facts(plan, names)
-        actor = facts.pop("by")
-        await self._tell("erase-plan", actor, facts, is_new=is_new)
+        ((actor, *told),) = await self.index.rows(
+            "SELECT actor, cause, reason, ground FROM plans WHERE plan = ?", [name]
+        )
+        plan = _Plan(name, actor, list(files), is_new)
+        facts = {key: said for key, said in zip(("cause", "reason", "ground"), told, strict=True) if said}
+        await self._tell("erase-plan", plan, facts)
         self.step("keys")
         if self.keyring is not None:
-            await asyncio.to_thread(self.keyring.destroy, names)
-            await asyncio.to_thread(scrub_apart, self.keyring.path)
+            await asyncio.to_thread(self.keyring.destroy, plan.recordings)
         self.step("files")
-        await asyncio.to_thread(self._unlink, files)
+        await asyncio.to_thread(remove_files, self.root, files)
+        self.step("calls")
+        calls = await self.index.rows(
+            "SELECT call FROM calls JOIN erasing ON erasing.id = calls.id WHERE plan = ?", [name]
+        )
+        await asyncio.to_thread(self.forget, [json.loads(text) for (text,) in calls])
         self.step("rows")
         async with self.index.transaction() as connection:
             for table in ("calls", "held"):
-                await connection.executemany(f"DELETE FROM {table} WHERE id = ?", [(name,) for name in names])
+                await connection.executemany(f"DELETE FROM {table} WHERE id = ?", [(id_,) for id_ in files])
+        return plan
+
+    async def _conclude(self, plans: Sequence[_Plan]) -> None:
+        """See to it that nothing is left in logs and unused space; then journal that it is done."""
         self.step("log")
         await self.index.truncate_log()
-        await asyncio.to_thread(scrub_apart, self.index.path)
-        done = {"plan": plan, "count": len(names), "recordings": names}
-        await self._tell("erase-done", actor, done, is_new=is_new)
-        self.step("forget")
-        async with self.index.transaction() as connection:
-            await connection.execute("DELETE FROM erasing WHERE plan = ?", [plan])
-            await connection.execute("DELETE FROM plans WHERE plan = ?", [plan])
-        return len(names)
+        self.step("scrub")
+        for path in (self.index.path, *([] if self.keyring is None else [self.keyring.path])):
+            await asyncio.to_thread(scrub_apart, path)
+        for plan in plans:
+            await self._tell("erase-done", plan, {})
+            self.step("forget")
+            async with self.index.transaction() as connection:
+                await connection.execute("DELETE FROM erasing WHERE plan = ?", [plan.name])
+                await connection.execute("DELETE FROM plans WHERE plan = ?", [plan.name])
 
-    async def _facts(self, plan: str, names: list[str]) -> dict[str, Any]:
-        (row,) = await self.index.rows(
-            "SELECT cause, actor, reason, ground FROM plans WHERE plan = ?", [plan]
-        )
-        cause, actor, reason, ground = row
-        facts = {"plan": plan, "cause": cause, "by": actor, "count": len(names), "recordings": names}
-        return facts | {name: said for name, said in (("reason", reason), ("ground", ground)) if said}
-
-    async def _tell(self, act: str, actor: str, facts: dict[str, Any], *, is_new: bool) -> None:
+    async def _tell(self, act: str, plan: _Plan, facts: Mapping[str, Any]) -> None:
         """Journal a step, once: after a power cut the entry may be there already."""
         self.step(act)
-        if is_new or not await asyncio.to_thread(self.record.has, act, plan=facts["plan"]):
-            await asyncio.to_thread(self.record.append, act, actor, facts)
-
-    def _unlink(self, files: Mapping[str, Sequence[str]]) -> None:
-        """Remove the recordings' files, those that the row names and those that bear the name."""
-        folders: dict[Path, None] = {}
-        for name, paths in files.items():
-            for folder in dict.fromkeys((self.root / path).parent for path in paths):
-                folders[folder] = None
-                for found in folder.glob(f"{name}.*"):
-                    _remove(found)
-            for path in paths:
-                _remove(self.root / path)
-        for folder in folders:
-            if folder.is_dir():
-                sync_folder(folder)
-                self._remove_empty(folder)
-
-    def _remove_empty(self, folder: Path) -> None:
-        """Remove a day's folder, and the month's and the year's, where nothing is left in them."""
-        while folder != self.root and folder.is_relative_to(self.root):
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
+        if plan.is_new or not await asyncio.to_thread(self.record.has, act, plan=plan.name):
+            every = {"plan": plan.name, **facts, "count": len(plan.recordings), "recordings": plan.recordings}
+            await asyncio.to_thread(self.record.append, act, plan.actor, every)
 
 
 def as_text(time_ns: int) -> str:
@@ -220,16 +287,25 @@ def as_text(time_ns: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns // 1_000_000 % 1000:03d}Z"
 
 
-def _day(time_ns: int) -> str:
-    return f"{datetime.fromtimestamp(time_ns // 1_000_000_000, UTC):%Y%m%d}"
+async def _write_plan(
+    connection: aiosqlite.Connection, rows: Sequence[tuple[str, str]], cause: Cause, now_ns: int
+) -> str:
+    plan = f"{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%d}-{secrets.token_hex(4)}"
+    await connection.execute(
+        "INSERT INTO plans (plan, cause, actor, made_ns, reason, ground) VALUES (?, ?, ?, ?, ?, ?)",
+        [plan, cause.kind, cause.actor, now_ns, cause.reason, cause.ground],
+    )
+    await connection.executemany(
+        "INSERT INTO erasing (id, plan, files) VALUES (?, ?, ?)",
+        [(name, plan, files) for name, files in rows],
+    )
+    await connection.execute(refresh("plans", "plan = ?"), [plan])
+    await connection.execute(refresh("erasing", "plan = ?"), [plan])
+    return plan
 
 
-def _remove(path: Path) -> None:
-    try:
-        os.unlink(path)  # noqa: PTH108 - one system call a file, and there are thousands
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise ErasureProblem(
-            f"{path}: cannot be removed: {error.strerror}; put that right, the next sweep goes on with it"
-        ) from None
+def _result(done: int, problems: Sequence[str]) -> int:
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ErasureProblem(f"{problems[0]}{more}", done)
+    return done

@@ -53,11 +53,11 @@ async def add(
     by: str,
     now_ns: int,
     in_progress: Collection[str] = (),
-) -> tuple[int, list[str]]:
-    """Hold recordings, given as (id, SIP Call-ID), for a case, all or none.
+) -> int:
+    """Hold recordings, given as (id, SIP Call-ID), for a case, all or none; return the hold's number.
 
-    Those that have no row must be among the calls ``in_progress``. Returns the hold's number and the
-    recordings that it covers. Raises HeldProblem if one of them is being erased, or was.
+    Those that have no row must be among the calls ``in_progress``. Raises HeldProblem if one of them is being
+    erased, or was.
     """
     async with index.transaction() as connection:
         names = dict(recordings)
@@ -85,7 +85,7 @@ async def add(
             [(number, name, call_id) for name, call_id in names.items()],
         )
         await connection.execute(refresh("held", "hold = ?"), [number])
-    return number, list(names)
+    return number
 
 
 async def release(
@@ -136,6 +136,12 @@ async def held_count(index: Index) -> int:
     return int(rows[0][0])
 
 
+async def recordings_of(index: Index, hold: int) -> list[str]:
+    """Return the recordings that a hold covers."""
+    rows = await index.rows("SELECT id FROM held WHERE hold = ? AND released_ns IS NULL ORDER BY id", [hold])
+    return [row[0] for row in rows]
+
+
 async def cases_of(connection: aiosqlite.Connection, recording: str) -> list[str]:
     """Return the cases that a recording is held for, within a transaction."""
     rows = await connection.execute_fetchall(
@@ -155,9 +161,7 @@ async def forget_released(index: Index, now_ns: int) -> None:
         )
 
 
-async def _of_legs(
-    connection: aiosqlite.Connection, legs: dict[str, str]
-) -> dict[str, tuple[str, str]]:
+async def _of_legs(connection: aiosqlite.Connection, legs: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Return which of some legs (SIP Call-ID: id) are in a recording: id of the leg: (id, SIP Call-ID)."""
     begin = min(_start_of(name) for name in legs.values()) - _LEGS
     rows = await connection.execute_fetchall(

@@ -30,10 +30,16 @@ from bystander.storage.schema import IndexProblem, check, upgrade
 __all__ = ["BEATING_NS", "Entry", "Gap", "Index", "IndexProblem", "Query", "recording_id"]
 
 _OPTIONS: dict[str, Any] = {"uri": True, "timeout": 10.0, "isolation_level": None}
-# A hold laid on one leg of a call in progress covers the call that the leg turned out to be part of (R11).
+# A hold laid on a leg of a call in progress follows it to the recording that it becomes part of, and one on
+# another recording of the same call covers this one, too (R11). Where one hold meets itself, active wins.
+_NO_ROW = "call_id = :call_id AND id != :id AND id NOT IN (SELECT id FROM calls)"
 _ATTACH = (
-    "INSERT OR IGNORE INTO held (hold, id, call_id, released_ns) "
-    "SELECT hold, :id, call_id, released_ns FROM held WHERE call_id = :call_id"
+    f"UPDATE OR REPLACE held SET id = :id, digest = NULL WHERE {_NO_ROW} AND released_ns IS NULL",
+    f"UPDATE OR IGNORE held SET id = :id, digest = NULL WHERE {_NO_ROW}",
+    f"DELETE FROM held WHERE {_NO_ROW}",
+    "INSERT OR IGNORE INTO held (hold, id, call_id) SELECT hold, :id, call_id FROM held "
+    "WHERE call_id = :call_id AND id != :id AND released_ns IS NULL",
+    refresh("held", "id = :id AND digest IS NULL"),
 )
 
 
@@ -95,8 +101,8 @@ class Index:
                     for entry in entries
                     for leg in (entry.call["call_id"], *entry.call.get("linked_call_ids", ()))
                 ]
-                await self._connection.executemany(_ATTACH, legs)
-                await self._connection.executemany(refresh("held", "id = :id AND digest IS NULL"), legs)
+                for statement in _ATTACH:
+                    await self._connection.executemany(statement, legs)
 
     async def calls(self, query: Query = EVERYTHING) -> list[dict[str, Any]]:
         """The calls that match, newest first: objects of `calls.json` with `id`, `delete_after`, `held_by`,

@@ -12,13 +12,13 @@ from bystander.retention import holds
 from bystander.retention.erasure import Cause, Eraser, ErasureProblem
 from bystander.retention.holds import HeldProblem
 from bystander.storage.agefile import SealProblem, identity_of, open_bytes
-from bystander.storage.index import IndexProblem
+from bystander.storage.index import Index, IndexProblem
 from bystander.storage.opening import open_recording
 from tests.vaultkit import NOW_NS, Kit, name_of
 
 TERM = Cause("term", "recorder")
 REQUEST = Cause("request", "user:admin", "asked for it", "art. 17 ust. 1 RODO")
-STEPS = ("plan", "erase-plan", "keys", "files", "rows", "log", "erase-done", "forget")
+STEPS = ("plan", "erase-plan", "keys", "files", "calls", "rows", "log", "scrub", "erase-done", "forget")
 
 
 class PowerCutError(Exception):
@@ -195,13 +195,22 @@ def test_leftovers_and_empty_folders_go_along(vault: Kit) -> None:
 
 
 def test_recordings_that_are_not_sealed(vault: Kit) -> None:
-    """Without a vault the files and the rows go."""
+    """Without a vault the files and the rows go; but not rows whose keys would stay behind."""
     vault.add(1, 2)
 
     async def plain(eraser: Eraser) -> int:
         bare = Eraser(eraser.index, None, eraser.root, eraser.record)
         return await bare.erase([name_of(1)], TERM, NOW_NS)
 
+    with pytest.raises(ErasureProblem, match="sealed, but this configuration names no keyring"):
+        vault.erasing(plain)
+    assert len(vault.ids()) == 2 and len(vault.files()) == 4
+    vault.using(lambda index: _unseal(index, 1))
     assert vault.erasing(plain) == 1
     assert vault.ids() == [name_of(2)]
     assert len(vault.files()) == 2
+
+
+async def _unseal(index: Index, number: int) -> None:
+    async with index.transaction() as connection:
+        await connection.execute("UPDATE calls SET sealed = 0 WHERE id = ?", [name_of(number)])
