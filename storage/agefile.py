@@ -99,6 +99,11 @@ def open_to(path: Path, identity: Identity, target: io.RawIOBase | io.BufferedIO
             pyrage.decrypt_io(file, target, [identity])
         except pyrage.DecryptError as error:
             raise SealProblem(f"{path}: {_why(error)}") from None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # What the library finds wrong behind the header reaches us as an error of reading.
+            raise SealProblem(f"{path}: {_why(error)}") from None
 
 
 def recipient_of(text: str) -> Any:

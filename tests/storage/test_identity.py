@@ -1,0 +1,155 @@
+"""A person's key, and the way from it to a recording: with our code, and with the program `age` alone."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import select
+import sqlite3
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from bystander.storage.agefile import SealProblem, open_to
+from bystander.storage.identity import new_identity, read_identity, recipient_text, write_identity
+from bystander.storage.opening import open_recording, recording_identity, vault_identities
+from tests.vaultkit import Kit, make, name_of
+
+PASSPHRASE = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    kit = make(tmp_path_factory.mktemp("kit") / "vault")
+    kit.add(1)
+    write_identity(kit.folder.parent / "person.age", kit.person, PASSPHRASE)
+    return kit
+
+
+@pytest.fixture(scope="module")
+def identity(vault: Kit) -> Path:
+    return vault.folder.parent / "person.age"
+
+
+def test_it_is_read_back_with_the_passphrase(vault: Kit, identity: Path) -> None:
+    found = read_identity(identity, PASSPHRASE)
+    assert recipient_text(found) == recipient_text(vault.person)
+    assert stat.S_IMODE(identity.stat().st_mode) == 0o600
+
+
+def test_not_without(identity: Path) -> None:
+    with pytest.raises(SealProblem, match="the passphrase is wrong, or the file is damaged; try again"):
+        read_identity(identity, "wrong")
+
+
+def test_nothing_is_overwritten(identity: Path) -> None:
+    before = identity.read_bytes()
+    with pytest.raises(FileExistsError):
+        write_identity(identity, new_identity(), PASSPHRASE)
+    assert identity.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot read the identity: No such file or directory"),
+        (b"RIFF", "not an identity file"),
+        (b"x" * 100_000, "not an identity file"),
+        (b"AGE-SECRET-KEY-1NONSENSE\n", "not an age identity"),
+        (b"# AGE-SECRET-KEY-1 is what a line begins with\n", "holds no identity"),
+    ],
+)
+def test_what_is_no_identity_is_told_in_a_line(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "identity"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SealProblem, match=said) as raised:
+        read_identity(path, PASSPHRASE)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_identity_without_a_passphrase_works_too(tmp_path: Path) -> None:
+    key = new_identity()
+    (tmp_path / "plain").write_text(f"# created: now\n{key}\n")
+    assert recipient_text(read_identity(tmp_path / "plain", "")) == recipient_text(key)
+
+
+def test_r7_a_stranger_opens_nothing(vault: Kit) -> None:
+    with pytest.raises(SealProblem, match="has no copy of the vault's key: its person is not authorised"):
+        vault_identities(vault.keyring, new_identity())
+    with pytest.raises(SealProblem, match="sealed to another key"):
+        recording_identity(vault.keyring, [new_identity()], name_of(1))
+
+
+def test_a_person_opens_what_was_recorded(vault: Kit, identity: Path) -> None:
+    keys = vault_identities(vault.keyring, read_identity(identity, PASSPHRASE))
+    path = vault.root / "2026/08/31" / f"{name_of(1)}.wav.age"
+    assert open_recording(vault.keyring, keys, name_of(1), path) == b"RIFF" + b"\1" * 3000
+    with pytest.raises(SealProblem, match="cannot read the sealed file: No such file"):
+        open_recording(vault.keyring, keys, name_of(1), path.with_name("gone"))
+
+
+def age_with_passphrase(arguments: list[str | Path], passphrase: str) -> bytes:
+    """Run `age`, which asks for a passphrase at the terminal and nowhere else."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp("age", ["age", *map(str, arguments)])
+    said = b""
+    answered, deadline = False, time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 1.0)[0]:
+            continue
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        said += piece
+        if not answered and b"passphrase" in said.lower():
+            os.write(terminal, passphrase.encode() + b"\n")
+            answered = True
+    os.waitpid(child, 0)
+    return said
+
+
+def test_the_description_of_the_format_is_true(vault: Kit, identity: Path, tmp_path: Path) -> None:
+    """docs/vault-format.md, step by step, with `age` and SQLite and nothing of ours."""
+    person = tmp_path / "person.txt"
+    age_with_passphrase(["-d", "-o", person, identity], PASSPHRASE)
+    assert person.read_text().splitlines()[-1].startswith("AGE-SECRET-KEY-1")
+    holder = next(line for line in person.read_text().splitlines() if "public key" in line).split()[-1]
+    connection = sqlite3.connect(f"file:{vault.folder}/keyring.sqlite?mode=ro", uri=True)
+    (copy,) = connection.execute(
+        "SELECT sealed FROM vault_key_copies WHERE holder_recipient = ?", [holder]
+    ).fetchone()
+    (key,) = connection.execute("SELECT sealed FROM keys WHERE id = ?", [name_of(1)]).fetchone()
+    connection.close()
+
+    def age(identity_file: Path, sealed: bytes) -> bytes:
+        done = subprocess.run(
+            ["age", "-d", "-i", identity_file], input=sealed, capture_output=True, check=True
+        )
+        return done.stdout
+
+    (tmp_path / "vault.txt").write_bytes(age(person, copy))
+    (tmp_path / "recording.txt").write_bytes(age(tmp_path / "vault.txt", key))
+    path = vault.root / "2026/08/31" / f"{name_of(1)}.wav.age"
+    assert age(tmp_path / "recording.txt", path.read_bytes()) == b"RIFF" + b"\1" * 3000
+    sip = path.with_name(f"{name_of(1)}.pcap.age")
+    assert age(tmp_path / "recording.txt", sip.read_bytes()).startswith(b"INVITE")
+
+
+def test_r7_all_that_the_recorder_has_opens_nothing(vault: Kit) -> None:
+    """Every file of the vault, and every key that stands in one: none opens a recording."""
+    path = vault.root / "2026/08/31" / f"{name_of(1)}.wav.age"
+    for file in vault.folder.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert b"AGE-SECRET-KEY-1" not in content.upper(), file
+    with pytest.raises(SealProblem):
+        open_to(path, new_identity(), io.BytesIO())
