@@ -181,7 +181,7 @@ class Housekeeping:
         self.condition.overdue, self.condition.held = done.left, max(done.held, self.condition.held)
         self.condition.sweep_refused = bool(done.refused)
         self.condition.last_sweep_ns = time.time_ns()
-        if done.refused:
-            self._tell("sweep", done.refused)
-        else:
+        for trouble in filter(None, (done.refused, done.problem)):
+            self._tell("sweep", trouble)
+        if not done.refused:
             log.info("swept: %d erased, %d held back, %d left", done.erased, done.held, done.left)

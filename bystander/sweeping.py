@@ -51,9 +51,9 @@ async def run_sweep(
     )
     if done.refused:
         today = f"{datetime.now(UTC):%Y-%m-%d}"
-        if not await asyncio.to_thread(eraser.record.has, "sweep-refused", day=today):
+        if not await asyncio.to_thread(eraser.record.has, "erase-refused", day=today):
             facts = {"day": today, "why": done.refused}
-            await asyncio.to_thread(eraser.record.append, "sweep-refused", actor, facts)
+            await asyncio.to_thread(eraser.record.append, "erase-refused", actor, facts)
     return done
 
 

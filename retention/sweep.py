@@ -3,13 +3,15 @@ believed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from bystander.retention import clock
-from bystander.retention.erasure import Cause, Eraser, as_text
+from bystander.retention.erasure import Cause, Eraser, ErasureProblem, as_text
+from bystander.retention.holds import forget_released
 from bystander.storage.index import Index
 
 WHAT_NEXT = "if the clock is right, run `bystander retention confirm-clock`"
@@ -28,34 +30,40 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did: recordings erased, and left (held, or beyond the cap). ``refused`` says why not."""
+    """What a sweep did: recordings erased, and left (held, beyond the cap, or because files resist).
+
+    ``refused`` says why nothing was begun, ``problem`` why something was not finished.
+    """
 
     erased: int = 0
     resumed: int = 0
     held: int = 0
     left: int = 0
     refused: str = ""
+    problem: str = ""
 
 
 async def due(index: Index, now_ns: int, limit: int | None = None) -> list[Due]:
     """Return what is beyond its term, the longest overdue first; held ones, too."""
     rows = await index.rows(
-        "SELECT id, started_ns, delete_after, term_rule, (SELECT group_concat(DISTINCT case_no) FROM held "
-        "JOIN holds ON holds.number = held.hold WHERE held.id = calls.id AND held.released_ns IS NULL) "
+        "SELECT id, started_ns, delete_after, term_rule, (SELECT json_group_array(DISTINCT case_no) "
+        "FROM held JOIN holds ON holds.number = held.hold WHERE held.id = calls.id "
+        "AND held.released_ns IS NULL) "
         "FROM calls WHERE delete_after < ? ORDER BY delete_after, number LIMIT ?",
         [as_text(now_ns), -1 if limit is None else limit],
     )
     return [
-        Due(name, started_ns, end, rule, cases.split(",") if cases else [])
+        Due(name, started_ns, end, rule, sorted(json.loads(cases)))
         for name, started_ns, end, rule, cases in rows
     ]
 
 
 async def due_to_erase(index: Index, now_ns: int, limit: int) -> list[str]:
-    """Return the recordings that a sweep would erase, the longest overdue first."""
+    """Return the recordings that a sweep would erase, the longest overdue first; not those under way."""
     rows = await index.rows(
         "SELECT id FROM calls WHERE delete_after < ? AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = "
-        "calls.id AND held.released_ns IS NULL) ORDER BY delete_after, number LIMIT ?",
+        "calls.id AND held.released_ns IS NULL) AND id NOT IN (SELECT id FROM erasing) "
+        "ORDER BY delete_after, number LIMIT ?",
         [as_text(now_ns), limit],
     )
     return [row[0] for row in rows]
@@ -89,18 +97,29 @@ async def sweep(
     """
     index = eraser.index
     # What is planned already was found to be over by a clock that was believed.
-    resumed = await eraser.resume()
+    resumed, problem = await _tried(eraser.resume())
+    await forget_released(index, now.wall_ns)
     trusted = await clock.trusted_time(index)
     verdict = clock.judge(trusted, newest_ns, now, bound_ns, what_next=WHAT_NEXT)
     to_erase, held = await overdue(index, now.wall_ns)
     if not verdict.ok:
-        return Swept(resumed=resumed, held=held, left=to_erase, refused=verdict.why)
+        return Swept(resumed=resumed, held=held, left=to_erase, refused=verdict.why, problem=problem)
     await clock.observe(index, now, bound_ns)
     names = await due_to_erase(index, now.wall_ns, limit)
-    erased = await eraser.erase(
-        names, Cause("term", actor), now.wall_ns, progress=lambda done: progress(done, len(names))
+    erased, another = await _tried(
+        eraser.erase(
+            names, Cause("term", actor), now.wall_ns, progress=lambda done: progress(done, len(names))
+        )
     )
-    return Swept(erased=erased, resumed=resumed, held=held, left=to_erase - erased)
+    return Swept(erased, resumed, held, left=to_erase - erased, problem=problem or another)
+
+
+async def _tried(work: Awaitable[int]) -> tuple[int, str]:
+    """Return how many recordings were erased, and what went wrong: files that resist stop nothing else."""
+    try:
+        return await work, ""
+    except ErasureProblem as problem:
+        return problem.done, str(problem)
 
 
 def next_run(now_ns: int, at: str, zone: tzinfo | None) -> int:

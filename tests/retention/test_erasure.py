@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,6 +193,80 @@ def test_leftovers_and_empty_folders_go_along(vault: Kit) -> None:
     (folder / f"{name_of(1)}.wav.age.part").write_bytes(b"half")
     erase(vault, 1)
     assert list(vault.root.iterdir()) == []
+
+
+def test_a_request_is_refused_as_a_whole_however_long(vault: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hold is on the last of several plans' worth."""
+    monkeypatch.setattr("bystander.retention.erasure.BATCH", 2)
+    vault.add(*range(5))
+    vault.using(lambda index: holds.add(index, [(name_of(4), "x")], "K", "r", "w", NOW_NS))
+    with pytest.raises(HeldProblem, match="held for K"):
+        erase(vault, *range(5), cause=REQUEST)
+    assert (len(vault.ids()), vault.acts()) == (5, [])
+    vault.using(lambda index: holds.release(index, "K", "r", "w", NOW_NS))
+    assert erase(vault, *range(5), 0, cause=REQUEST) == 5
+    assert vault.acts() == ["erase-plan"] * 3 + ["erase-done"] * 3
+
+
+def test_a_request_finishes_first_what_was_cut_off(vault: Kit) -> None:
+    vault.add(1, 2)
+
+    def cut(step: str) -> None:
+        if step == "files":
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        vault.erasing(lambda eraser: eraser.erase([name_of(1)], TERM, NOW_NS), step=cut)
+    assert erase(vault, 2, cause=REQUEST) == 1
+    assert vault.ids() == [] == vault.files()
+
+
+def test_two_at_once_do_the_work_once(vault: Kit) -> None:
+    """The recorder's sweep and somebody at the command line, with the same recordings."""
+    vault.add(*range(6))
+    names = [name_of(number) for number in range(6)]
+
+    async def both() -> list[int]:
+        async with await Index.open(vault.index_path) as one, await Index.open(vault.index_path) as other:
+            erasers = [Eraser(index, vault.keyring, vault.root, vault.journal) for index in (one, other)]
+            found = await asyncio.gather(
+                erasers[0].erase(names, TERM, NOW_NS),
+                erasers[1].erase(names, REQUEST, NOW_NS),
+                erasers[1].resume(),
+            )
+            return list(found)
+
+    assert sorted(asyncio.run(both())) == [0, 0, 6]
+    assert vault.acts() == ["erase-plan", "erase-done"]
+
+
+def test_files_that_no_row_names_go_too(vault: Kit) -> None:
+    """Left by a crash, in the folder of the day as the office counts it, or as UTC does."""
+    vault.add(1, 2)
+    for day in ("2026/08/31", "2026/09/01"):
+        (vault.root / day).mkdir(exist_ok=True, parents=True)
+        (vault.root / day / f"{name_of(1)}.flac.age").write_bytes(b"x")
+    vault.using(lambda index: _unname(index, 1))
+    erase(vault, 1)
+    assert vault.files() == [f"{name_of(2)}.pcap.age", f"{name_of(2)}.wav.age"]
+    assert not (vault.root / "2026/09").exists()
+
+
+async def _unname(index: Index, number: int) -> None:
+    async with index.transaction() as connection:
+        await connection.execute(
+            "UPDATE calls SET wav_path = NULL, evidence_path = NULL WHERE id = ?", [name_of(number)]
+        )
+
+
+def test_others_are_told_which_calls_go_before_their_rows_do(vault: Kit) -> None:
+    vault.add(1, 2)
+    told: list[str] = []
+    vault.erasing(
+        lambda eraser: eraser.erase([name_of(2)], TERM, NOW_NS),
+        forget=lambda calls: told.extend(call["call_id"] for call in calls),
+    )
+    assert told == ["call-0002@office.example"]
 
 
 def test_recordings_that_are_not_sealed(vault: Kit) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from bystander.retention import holds
+from bystander.retention.erasure import Cause, Eraser
 from bystander.retention.holds import HeldProblem
 from bystander.storage.digest import expression
-from bystander.storage.index import Query
+from bystander.storage.index import Entry, Index, Query
 from tests.vaultkit import NOW_NS, Kit, name_of
 
 
@@ -80,6 +82,72 @@ def test_what_is_not_held_cannot_be_released(vault: Kit) -> None:
     assert cases(vault, 1) == ["K 7/26"]
 
 
+def test_a_release_is_whole_or_not_at_all_and_keeps_its_reasons(vault: Kit) -> None:
+    vault.add(1, 2, 3)
+    hold(vault, 1, 2)
+    wanted = [name_of(1), name_of(3)]
+    with pytest.raises(HeldProblem, match=f"{name_of(3)}: not held for K 7/26; nothing was released"):
+        vault.using(lambda index: holds.release(index, "K 7/26", "r", "w", NOW_NS, wanted))
+    assert (cases(vault, 1), cases(vault, 2)) == (["K 7/26"], ["K 7/26"])
+    for number, why in ((1, "acquitted"), (2, "time-barred")):
+        names = [name_of(number)]
+        vault.using(
+            lambda index, names=names, why=why: holds.release(index, "K 7/26", why, "w", NOW_NS, names)
+        )
+    (one,) = vault.using(lambda index: holds.holds(index, everything=True))
+    assert (one.release_reason, one.released_ns, one.active) == ("acquitted; time-barred", NOW_NS, 0)
+
+
+def test_what_is_gone_cannot_be_held(vault: Kit) -> None:
+    """Nor what never was; nor, in the same act, anything else."""
+    vault.add(1)
+    with pytest.raises(HeldProblem, match=f"{name_of(2)}: no such recording any more"):
+        hold(vault, 1, 2)
+    assert cases(vault, 1) == []
+    assert vault.using(lambda index: holds.holds(index, everything=True)) == []
+
+
+def linked(vault: Kit, index: Index, *legs: str) -> Entry:
+    """A call that turned out to have more legs, as the recorder files it."""
+    made = vault._seal(1, "2026-11-30T22:59:59.999Z")
+    return replace(made, call=made.call | {"linked_call_ids": list(legs)})
+
+
+def test_a_hold_on_legs_in_progress_follows_them_into_the_recording(vault: Kit) -> None:
+    """One leg is released before the call ends, the other is not: the recording is held."""
+    legs = {"20260831-120002-legaaa": "leg-a", "20260831-120003-legbbb": "leg-b"}
+
+    async def work(index: Index) -> list[tuple[object, ...]]:
+        await holds.add(index, list(legs.items()), "K", "r", "w", NOW_NS, legs)
+        await holds.release(index, "K", "r", "w", NOW_NS, [min(legs)])
+        await index.add(linked(vault, index, "leg-a", "leg-b"))
+        return await index.rows(f"SELECT id, released_ns, digest = {expression('held')} FROM held")
+
+    assert vault.using(work) == [(name_of(1), None, 1)]
+    assert cases(vault, 1) == ["K"]
+
+
+def test_a_hold_that_comes_when_the_call_has_just_been_filed_covers_it(vault: Kit) -> None:
+    """The leg was in progress when it was looked for, and is part of a recording when it is to be held."""
+    leg = "20260831-120002-legaaa"
+
+    async def work(index: Index) -> list[str]:
+        await index.add(linked(vault, index, "leg-a"))
+        number = await holds.add(index, [(leg, "leg-a")], "K", "r", "w", NOW_NS, [leg])
+        return await holds.recordings_of(index, number)
+
+    assert vault.using(work) == [name_of(1)]
+    assert cases(vault, 1) == ["K"]
+
+
+def test_a_released_hold_is_not_renewed_by_filing_the_call_again(vault: Kit) -> None:
+    vault.add(1)
+    hold(vault, 1)
+    vault.using(lambda index: holds.release(index, "K 7/26", "r", "w", NOW_NS))
+    vault.add(1)
+    assert cases(vault, 1) == []
+
+
 def test_every_row_carries_its_digest(vault: Kit) -> None:
     vault.add(1, 2)
     hold(vault, 1, 2)
@@ -91,9 +159,6 @@ def test_every_row_carries_its_digest(vault: Kit) -> None:
 
 def test_c21_a_hold_and_an_erasure_at_once_never_both_win(vault: Kit) -> None:
     """Whichever comes first: either it is held and kept, or it is gone and the hold was refused."""
-    from bystander.retention.erasure import Cause, Eraser
-    from bystander.storage.index import Index
-
     vault.add(*range(40))
 
     async def work() -> list[object]:

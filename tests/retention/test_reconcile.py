@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bystander.retention import holds, reconcile
+from bystander.retention.erasure import Cause, Eraser
 from tests.vaultkit import NOW_NS, Kit, name_of
 
 
@@ -76,10 +79,12 @@ def test_a_row_whose_key_is_lost_is_found_and_cannot_be_mended(vault: Kit) -> No
 def test_what_is_half_written_or_foreign(vault: Kit) -> None:
     vault.add(1)
     path(vault, 1, ".wav.age.part").write_bytes(b"x")
-    (vault.root / "notes.txt").write_bytes(b"x")
-    assert find(vault) == [("leftover", name_of(1)), ("file-without-row", "notes")]
+    for foreign in ("notes.txt", "copy.wav", "slot-1.spool"):
+        (vault.root / foreign).write_bytes(b"x")
+    assert find(vault) == [("leftover", name_of(1)), ("foreign-file", "copy"), ("foreign-file", "notes")]
     mend(vault)
-    assert vault.files() == [f"{name_of(1)}.pcap.age", f"{name_of(1)}.wav.age"]
+    assert find(vault) == [("foreign-file", "copy"), ("foreign-file", "notes")]
+    assert f"{name_of(1)}.wav.age.part" not in vault.files()
 
 
 def test_a_recorder_at_work_is_no_fault(vault: Kit) -> None:
@@ -97,6 +102,51 @@ def test_what_is_held_is_not_touched(vault: Kit) -> None:
     assert find(vault) == [("file-without-row", name_of(1))]
     assert mend(vault) == {}
     assert len(vault.files()) == 2
+
+
+def test_a_hold_of_nothing_is_told_and_left(vault: Kit) -> None:
+    """Not while the call is in progress."""
+    vault.add(1)
+    vault.using(lambda index: holds.add(index, [(name_of(9), "x")], "K", "r", "w", NOW_NS, [name_of(9)]))
+    assert find(vault) == [("hold-without-row", name_of(9))]
+    assert find(vault, going=(name_of(9),)) == []
+    assert mend(vault) == {}
+
+
+def test_a_second_file_of_a_call_goes_and_its_own_stays(vault: Kit) -> None:
+    vault.add(1)
+    path(vault, 1, ".flac.age").write_bytes(b"x")
+    assert find(vault) == [("file-without-row", name_of(1))]
+    assert mend(vault) == {"file-without-row": 1}
+    assert vault.files() == [f"{name_of(1)}.pcap.age", f"{name_of(1)}.wav.age"]
+    assert vault.keyring.ids() == [name_of(1)]
+
+
+def test_a_row_written_since_saves_its_recording(vault: Kit) -> None:
+    """A finding may be old when a person has made up their mind."""
+    vault.add(1)
+    stray = reconcile.Finding("file-without-row", name_of(2), [f"2026/08/31/{name_of(2)}.wav.age"])
+
+    async def work(eraser: Eraser) -> int:
+        strays = {stray.id: stray.files}
+        return await eraser.erase([stray.id], Cause("mend", "user:admin"), NOW_NS, strays=strays)
+
+    vault.add(2)
+    assert vault.erasing(work) == 0
+    assert len(vault.files()) == 4
+
+
+def test_what_is_being_erased_is_no_fault(vault: Kit) -> None:
+    vault.add(1)
+
+    def cut(step: str) -> None:
+        if step == "calls":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vault.erasing(lambda eraser: eraser.erase([name_of(1)], Cause("term", "recorder"), NOW_NS), step=cut)
+    assert (vault.files(), vault.keyring.ids(), vault.ids()) == ([], [], [name_of(1)])
+    assert find(vault) == []
 
 
 async def _delete(index: object, number: int) -> None:

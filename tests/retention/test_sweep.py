@@ -115,6 +115,34 @@ def test_what_was_cut_off_is_finished_even_while_the_clock_is_doubted(vault: Kit
     assert vault.ids() == []
 
 
+def test_a_file_that_resists_stops_nothing_else(vault: Kit) -> None:
+    vault.add(1)
+    stubborn = vault.root / "2026/08/31" / f"{name_of(1)}.wav.age"
+    stubborn.unlink()
+    stubborn.mkdir()
+    done = run(vault)
+    assert (done.erased, done.left, "cannot be removed" in done.problem) == (0, 1, True)
+    vault.add(2, 3)
+    done = run(vault)
+    assert (done.erased, done.left, "cannot be removed" in done.problem) == (2, 1, True)
+    assert vault.using(lambda index: sweep.overdue(index, NOW_NS)) == (1, 0)
+    stubborn.rmdir()
+    done = run(vault)
+    assert (done.resumed, done.left, done.problem) == (1, 0, "")
+    assert vault.acts() == ["erase-plan", "erase-plan", "erase-done", "erase-done"]
+
+
+def test_holds_that_are_over_do_not_outlive_calls_that_never_got_a_row(vault: Kit) -> None:
+    """A Call-ID is a caller's data."""
+    vault.using(lambda index: holds.add(index, [(name_of(9), "x")], "K", "r", "w", NOW_NS, [name_of(9)]))
+    run(vault)
+    vault.using(lambda index: holds.release(index, "K", "r", "w", NOW_NS))
+    run(vault, NOW_NS + HOUR)
+    assert vault.using(lambda index: index.rows("SELECT call_id FROM held")) == [("x",)]
+    run(vault, NOW_NS + 25 * HOUR)
+    assert vault.using(lambda index: index.rows("SELECT call_id FROM held")) == []
+
+
 def test_progress_is_told(vault: Kit) -> None:
     vault.add(*range(5))
     told: list[tuple[int, int]] = []
