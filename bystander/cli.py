@@ -16,13 +16,10 @@ import typer
 
 from bystander import __version__
 from bystander.commands_calls import calls, inspect, show, status
+from bystander.commands_hold import hold, hold_add, hold_list, hold_release
 from bystander.commands_record import extract, run
 from bystander.commands_retention import (
     erase,
-    hold,
-    hold_add,
-    hold_list,
-    hold_release,
     retention,
     retention_confirm_clock,
     retention_plan,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bystander.config import Config
 from bystander.errors import UserError
-from bystander.inprogress import InProgress, calls_in_progress
+from bystander.inprogress import InProgress
 from bystander.storage.entry import number_key
 from bystander.storage.index import Index
 from bystander.storage.query import Query
@@ -21,26 +21,43 @@ class Wanted:
     in_progress: bool = True
 
 
-async def find(index: Index, config: Config, wanted: Wanted) -> list[tuple[str, str]]:
-    """Return (id, SIP Call-ID) of what is wanted, each once. Raises UserError for a name unknown."""
-    going = calls_in_progress(config) if wanted.in_progress else []
+async def find(index: Index, going: Sequence[InProgress], wanted: Wanted) -> list[tuple[str, str]]:
+    """Return (id, SIP Call-ID) of what is wanted, each once. ``going`` are the calls in progress.
+
+    Raises UserError for a name that nothing has, or that several have, and for a call in progress where none
+    is wanted.
+    """
     found: dict[str, str] = {}
     for name in wanted.names:
         call = await index.call(name)
-        if call is not None:
-            found[call["id"]] = call["call_id"]
-            continue
-        fit = [one for one in going if name in (one.id, one.call_id)] or [
-            one for one in going if one.id.startswith(name)
-        ]
-        if len(fit) != 1:
-            why = "there is no such recording" if not fit else "several calls in progress fit"
-            raise UserError(f"{name}: {why}; `bystander calls` lists them")
-        found[fit[0].id] = fit[0].call_id
+        known = {} if call is None else {call["id"]: call["call_id"]}
+        known |= {one.id: one.call_id for one in _of_name(name, going, known)}
+        if not known:
+            raise UserError(f"{name}: there is no such recording; `bystander calls` lists them")
+        if call is None and not wanted.in_progress:
+            raise UserError(f"{name}: still in progress; that can be done when the call is over")
+        found |= known if wanted.in_progress or call is None else {call["id"]: call["call_id"]}
     if wanted.query is not None:
         found |= {call["id"]: call["call_id"] for call in await index.calls(wanted.query)}
-        found |= {one.id: one.call_id for one in going if _fits(wanted.query, one)}
+        if wanted.in_progress:
+            found |= {one.id: one.call_id for one in going if _fits(wanted.query, one)}
     return list(found.items())
+
+
+def _of_name(name: str, going: Sequence[InProgress], known: Collection[str]) -> list[InProgress]:
+    """Return the calls in progress of that id, of the only id that begins so, or of that Call-ID.
+
+    ``known`` are the recordings that have the name; a name that more than one thing has is none.
+    """
+    exact = [one for one in going if name in (one.id, one.call_id)]
+    if exact or name in known:
+        return exact
+    begin = [one for one in going if one.id.startswith(name) and one.id not in known]
+    by_id = [one for one in known if one.startswith(name)]
+    if len(begin) + len(by_id) > 1:
+        fit = ", ".join([*by_id, *(one.id for one in begin)][:3])
+        raise UserError(f"{name}: several calls fit ({fit}, in progress); give more of the id")
+    return begin
 
 
 def _fits(query: Query, call: InProgress) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from bystander.condition import Condition
 from bystander.config import Config
 from bystander.custody.journal import JournalProblem
 from bystander.errors import UserError
+from bystander.forgetting import forget
 from bystander.retention import clock, holds, sweep
 from bystander.retention.erasure import Eraser, ErasureProblem
 from bystander.retention.space import days_left
@@ -165,6 +167,7 @@ class Housekeeping:
                     None if vault is None else vault.keyring,
                     self._config.recording.directory,
                     NoJournal() if vault is None else vault.journal,
+                    partial(forget, self._config.recording.spool),
                 )
                 return await work(eraser)
 

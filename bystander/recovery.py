@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -95,10 +95,38 @@ def read_log(folder: Path) -> Iterator[Arrival]:
         content = (folder / NAME).read_bytes()
     except FileNotFoundError:
         return
+    for _, _, arrival in _records(content):
+        yield arrival
+
+
+def blank_log(folder: Path, unwanted: Callable[[Arrival], bool]) -> int:
+    """Overwrite messages in the log with zeros, which a reader skips; return how many. Raises OSError.
+
+    In place: a recorder at work goes on appending to the file meanwhile.
+    """
+    try:
+        file = os.open(folder / NAME, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        content = os.pread(file, os.fstat(file).st_size, 0)
+        found = [(at, end) for at, end, arrival in _records(content) if unwanted(arrival)]
+        for at, end in found:
+            os.pwrite(file, bytes(end - at), at)
+        if found:
+            os.fsync(file)
+    finally:
+        os.close(file)
+    return len(found)
+
+
+def _records(content: bytes) -> Iterator[tuple[int, int, Arrival]]:
+    """Yield (start, end, message) of what follows the header of each whole record."""
     at = 0
     while at + _HEADER.size <= len(content):
         time_ns, transport, *lengths = _HEADER.unpack_from(content, at)
         at += _HEADER.size
+        start = at
         src_length, dst_length, src_port, dst_port, length = lengths
         end = at + src_length + dst_length + length
         if transport >= len(_TRANSPORTS) or length > _MAX_MESSAGE or end > len(content):
@@ -109,7 +137,8 @@ def read_log(folder: Path) -> Iterator[Arrival]:
         at = end
         message = parse_message(raw)
         if isinstance(message, Message):
-            yield Arrival(time_ns, (src, src_port), (dst, dst_port), _TRANSPORTS[transport], message, raw)
+            source, target = (src, src_port), (dst, dst_port)
+            yield start, end, Arrival(time_ns, source, target, _TRANSPORTS[transport], message, raw)
 
 
 def read_streams(folder: Path) -> list[RecoveredStream]:
