@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -72,5 +73,7 @@ def passphrase_of(file: Path | None, *, new: bool = False) -> str:
         return lines[0]
     if not sys.stdin.isatty():
         raise UserError("no terminal to ask for the passphrase; give --passphrase-file FILE")
-    answer: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    answer = getpass.getpass("Passphrase: ")
+    if new and getpass.getpass("The same again: ") != answer:
+        raise UserError("the two passphrases are not the same; nothing was made")
     return answer

@@ -271,7 +271,7 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise IndexProblem(f"{path}: cannot use the index: {error.strerror or error}") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise IndexProblem(f"{path}: cannot use the index: {error}") from error
 
 

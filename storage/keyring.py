@@ -256,5 +256,5 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise KeyringProblem(f"{path}: cannot use the keyring: {error.strerror or error}") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise KeyringProblem(f"{path}: cannot use the keyring: {error}") from error

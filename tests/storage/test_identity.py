@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
-import select
 import sqlite3
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +13,7 @@ import pytest
 from bystander.storage.agefile import SealProblem, open_to
 from bystander.storage.identity import new_identity, read_identity, recipient_text, write_identity
 from bystander.storage.opening import open_recording, recording_identity, vault_identities
+from tests.terminal import at_terminal
 from tests.vaultkit import Kit, make, name_of
 
 PASSPHRASE = "correct horse"
@@ -93,34 +90,11 @@ def test_a_person_opens_what_was_recorded(vault: Kit, identity: Path) -> None:
         open_recording(vault.keyring, keys, name_of(1), path.with_name("gone"))
 
 
-def age_with_passphrase(arguments: list[str | Path], passphrase: str) -> bytes:
-    """Run `age`, which asks for a passphrase at the terminal and nowhere else."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execvp("age", ["age", *map(str, arguments)])
-    said = b""
-    answered, deadline = False, time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if not select.select([terminal], [], [], 1.0)[0]:
-            continue
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        said += piece
-        if not answered and b"passphrase" in said.lower():
-            os.write(terminal, passphrase.encode() + b"\n")
-            answered = True
-    os.waitpid(child, 0)
-    return said
-
-
 def test_the_description_of_the_format_is_true(vault: Kit, identity: Path, tmp_path: Path) -> None:
     """docs/vault-format.md, step by step, with `age` and SQLite and nothing of ours."""
     person = tmp_path / "person.txt"
-    age_with_passphrase(["-d", "-o", person, identity], PASSPHRASE)
+    status, shown = at_terminal(["age", "-d", "-o", person, identity], [PASSPHRASE])
+    assert status == 0, shown
     assert person.read_text().splitlines()[-1].startswith("AGE-SECRET-KEY-1")
     holder = next(line for line in person.read_text().splitlines() if "public key" in line).split()[-1]
     connection = sqlite3.connect(f"file:{vault.folder}/keyring.sqlite?mode=ro", uri=True)
