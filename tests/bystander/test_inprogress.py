@@ -44,7 +44,7 @@ def test_the_id_in_progress_is_the_id_in_the_index(
     assert calls
     going = calls_in_progress(config)
     if name != "mid-call":
-        # Joined midway a call begins with its media, which is not in the log: there a hold follows by Call-ID.
+        # Joined midway a call begins with its media, which is not in the log: a hold follows by Call-ID.
         assert {call.id for call in going} == {call["id"] for call in calls}
     assert going == sorted(going, key=lambda call: call.started_ns)
     # While it was going on, what was known of it was a leg that a hold follows into the recording.
