@@ -20,6 +20,7 @@ from bystander.storage.digest import expression
 from bystander.storage.index import Index
 from bystander.storage.keyring import Keyring
 from bystander.storage.opening import open_recording
+from bystander.storage.schema import LISTING, listing
 from bystander.storage.signing import RecorderKey, SigningProblem, read_public
 from bystander.storage.sqlitepages import strays
 
@@ -135,6 +136,8 @@ async def _databases(places: Places, index: Index, keyring: Keyring | None, repo
     for (said,) in await index.rows("PRAGMA integrity_check"):
         if said != "ok":
             report.add(places.index, said)
+    if await index.rows(LISTING) != listing():
+        report.add(places.index, "its tables are not as they were made")
     for table in _TABLES:
         rows = await index.rows(
             f"SELECT {_KEY[table]} FROM {table} WHERE digest IS NOT {expression(table)} LIMIT {_LISTED}"

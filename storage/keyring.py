@@ -13,13 +13,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from bystander.storage.digest import expression, refresh, register
+from bystander.storage.schema import LISTING
 
 _SCHEMA: Final = """
 CREATE TABLE keys (
@@ -197,6 +198,8 @@ class Keyring:
     def faults(self) -> list[str]:
         """Return what is wrong with the file, a line each; nothing when it is whole."""
         found = [f"{row[0]}" for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        if self._rows(LISTING) != _listing():
+            found.append("its tables are not as they were made")
         for table in _TABLES:
             key = "id" if table == "keys" else "number" if table == "vault_keys" else "holder_recipient"
             found += [
@@ -234,6 +237,12 @@ class Keyring:
 def fingerprint(sealed: bytes) -> str:
     """Return the SHA-256 of a key as it is kept, hex."""
     return hashlib.sha256(sealed).hexdigest()
+
+
+def _listing() -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_SCHEMA)
+        return connection.execute(LISTING).fetchall()
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -9,8 +9,9 @@ hold, for instance).
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
-from bystander.storage.digest import refresh
+from bystander.storage.digest import refresh, register
 
 CALLS = """
 CREATE TABLE calls (
@@ -217,6 +218,18 @@ def upgrade(connection: sqlite3.Connection, name: str) -> None:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+#: What SQLite keeps of the schema, in one row for each table and index.
+LISTING = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+
+
+def listing() -> list[tuple[str, ...]]:
+    """Return the rows of LISTING as they are in an index that is up to date and whole."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        register(connection)
+        upgrade(connection, ":memory:")
+        return connection.execute(LISTING).fetchall()
 
 
 def statements(script: str) -> list[str]:
