@@ -14,7 +14,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -286,8 +286,11 @@ def _prepare(path: Path, read_only: bool) -> None:
             raise IndexProblem(f"{path}: there is no index yet; `bystander run` makes it")
     else:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Made before SQLite does, so that others can never read it; -wal and -shm inherit the mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Made before SQLite does, so that others can never read it; -wal and -shm inherit the mode. But never
+        # opened if it is there: to close it would give up the locks of this process's other connections
+        # (POSIX), and the next program that ends would take their write-ahead log away.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(_uri(path, read_only), **_OPTIONS)) as connection:
         register(connection)
         if read_only:

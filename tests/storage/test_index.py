@@ -8,6 +8,8 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
@@ -367,6 +369,24 @@ def test_a_sealed_entry_is_read_back(path: Path) -> None:
     assert found == sealed
     call = using(path, lambda index: index.call("id-001"))
     assert (call["sealed"], call["delete_after"]) == (True, "2027-02-23T22:59:59.999Z")
+
+
+def test_a_second_connection_does_not_cost_the_first_its_log(path: Path) -> None:
+    """The recorder opens the index again for its sweep; then a command opens it, and ends."""
+    command = [sys.executable, "-c", "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+               "c.execute('SELECT count(*) FROM calls').fetchone(); c.close()", str(path)]  # fmt: skip
+
+    async def work(index: Index) -> int:
+        await index.add(entry(1))
+        async with await Index.open(path):
+            pass
+        await asyncio.to_thread(subprocess.run, command, check=True)
+        await index.add(entry(2))
+        await asyncio.to_thread(subprocess.run, command, check=True)
+        return path.with_name(path.name + "-wal").stat().st_size
+
+    assert using(path, work)
+    assert len(using(path, lambda index: index.calls())) == 2
 
 
 def test_a_migration_that_fails_leaves_the_schema_before_it(
