@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +70,38 @@ def test_nothing_is_left_of_what_was_erased(vault: Kit) -> None:
         assert open_recording(vault.keyring, [vault.vault_identity], name_of(number), path).startswith(
             b"RIFF"
         )
+
+
+def test_nothing_is_left_while_a_recorder_is_at_work(vault: Kit) -> None:
+    """With its connections open, its logs in use, and a row that it writes in the midst of it."""
+    vault.add(*range(60))
+    gone = [name_of(number) for number in range(0, 60, 2)]
+    marks = [mark for number in range(0, 60, 2) for mark in vault.marks(number)]
+    assert len(marks) == 150
+
+    async def work(eraser: Eraser) -> None:
+        async with await Index.open(vault.index_path) as recorder:
+            await recorder.coverage_begin(NOW_NS)
+            await eraser.erase(gone, TERM, NOW_NS)
+            await recorder.coverage_beat(NOW_NS + 1)
+            assert (vault.folder / "index.sqlite-wal").stat().st_size
+            # Elsewhere: a file closed here would take the locks of this process along.
+            found = await asyncio.to_thread(_grep, vault.folder, marks)
+            assert found == []
+            assert len(await recorder.calls()) == 30
+
+    vault.erasing(work)
+
+
+def _grep(folder: Path, marks: list[bytes]) -> list[str]:
+    search = (
+        "import pathlib, sys; marks = [bytes.fromhex(mark) for mark in sys.argv[2:]]\n"
+        "for path in pathlib.Path(sys.argv[1]).rglob('*'):\n"
+        "    content = path.read_bytes() if path.is_file() else b''\n"
+        "    [print(path.name, mark) for mark in marks if mark in content]"
+    )
+    command = [sys.executable, "-c", search, str(folder), *(mark.hex() for mark in marks)]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
 
 
 def test_copies_made_before_cannot_be_opened(vault: Kit, tmp_path: Path) -> None:
