@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 DEVSTAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz lab clean debian-packages typing
+.PHONY: help demo test lint bench crash fuzz lab clean debian-packages typing
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ lab: $(DEVSTAMP) debian-packages  ## record the captures in tests/data anew, wit
 
 fuzz: $(DEVSTAMP)  ## random and mutated frames through everything that reads the wire
 	@$(BIN)/python -m fuzz $(FUZZ)
+
+crash: $(DEVSTAMP)  ## kill the recorder, sweeps and erasures at 200 random moments and look at the vault
+	@$(BIN)/python -m tests.crash $(CRASH)
 
 bench: $(DEVSTAMP)  ## what it costs: packets per second and CPU ns per packet, stage by stage
 	@$(BIN)/python -m benchmarks $(BENCH)

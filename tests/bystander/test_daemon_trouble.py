@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "bystander.toml"
     path.write_text(
         '[recording]\ndirectory = "recordings"\nspool = "spool"\nindex = "index.sqlite"\nlinger_s = 0.5\n'
-        "[metrics]\nenabled = false\n"
+        "[metrics]\nenabled = false\n[space]\nreserve_mb = 0\n"
     )
     return path
 

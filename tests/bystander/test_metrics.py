@@ -15,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bystander import __version__
+from bystander.condition import Condition
 from bystander.errors import UserError
 from bystander.metrics import MAX_VALUES, Health, Metrics, MetricsServer, Totals
 
@@ -43,6 +44,12 @@ TOTALS = Totals(
     spool_bytes=4096,
     spool_errors=5,
     last_frame_ns=1_700_000_000_500_000_000,
+    sealed=7,
+    bytes_free=1000,
+    space_short=True,
+    keeping=Condition(
+        days_left=12.5, overdue=3, held=4, erased=5, last_sweep_ns=6_000_000_000, sweep_refused=True
+    ),
 )
 
 
@@ -209,3 +216,19 @@ def test_alerts_and_dashboard_name_only_metrics_that_are_served(name: str) -> No
     named = set(re.findall(r"bystander_\w+", "\n".join(re.findall(r"expr\W+(.*(?:\n +>.*)*)", text))))
     assert len(named) >= 4
     assert named <= served
+
+
+def test_what_is_known_of_the_vault_is_served() -> None:
+    metrics = Metrics()
+    metrics.update(TOTALS)
+    served = dict(samples(metrics))
+    assert served["bystander_sealed_total"] == 7
+    assert served["bystander_erased_total"] == 5
+    assert served["bystander_overdue_recordings"] == 3
+    assert served["bystander_held_recordings"] == 4
+    assert served["bystander_last_sweep_timestamp_seconds"] == 6
+    assert (served["bystander_sweep_refused"], served["bystander_clock_trusted"]) == (1, 1)
+    assert (served["bystander_space_free_bytes"], served["bystander_space_short"]) == (1000, 1)
+    assert served["bystander_space_days_left"] == 12.5
+    metrics.update(Totals())
+    assert "bystander_space_days_left" not in dict(samples(metrics))
