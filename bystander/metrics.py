@@ -165,10 +165,10 @@ def _kept(now: Totals) -> Iterator[Metric]:
     yield _gauge("space_free_bytes", "Room left on the fullest of the recorder's disks.", now.bytes_free)
     yield _gauge("space_short", "1 while there is no room for new calls.", float(now.space_short))
     left = GaugeMetricFamily(
-        "bystander_space_days_left", "Days until the disk is full, at the rate of the last week."
+        "bystander_space_left_seconds", "Time until the disk is full, at the rate of the last week."
     )
     if keeping.days_left is not None:
-        left.add_metric([], keeping.days_left)
+        left.add_metric([], keeping.days_left * 86_400)
     yield left
 
 
