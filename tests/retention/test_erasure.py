@@ -6,6 +6,8 @@ import asyncio
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,6 +172,8 @@ def test_r11_what_is_held_is_not_erased(vault: Kit) -> None:
     vault.using(lambda index: holds.release(index, "K 7/26", "r", "w", NOW_NS))
     assert erase(vault, 2) == 1
     assert vault.ids() == []
+    # What holds knew of it, its Call-ID among it, went along.
+    assert vault.using(lambda index: index.rows("SELECT * FROM held")) == []
 
 
 def test_within_the_term_nothing_is_erased_for_its_term(vault: Kit) -> None:
@@ -256,22 +260,42 @@ def test_a_request_finishes_first_what_was_cut_off(vault: Kit) -> None:
 
 
 def test_two_at_once_do_the_work_once(vault: Kit) -> None:
-    """The recorder's sweep and somebody at the command line, with the same recordings."""
+    """The recorder's sweep, and in the middle of it somebody at the command line."""
     vault.add(*range(6))
     names = [name_of(number) for number in range(6)]
+    begun = threading.Event()
+
+    def linger(_calls: object) -> None:
+        begun.set()
+        time.sleep(0.2)
 
     async def both() -> list[int]:
         async with await Index.open(vault.index_path) as one, await Index.open(vault.index_path) as other:
-            erasers = [Eraser(index, vault.keyring, vault.root, vault.journal) for index in (one, other)]
-            found = await asyncio.gather(
-                erasers[0].erase(names, TERM, NOW_NS),
-                erasers[1].erase(names, REQUEST, NOW_NS),
-                erasers[1].resume(),
-            )
-            return list(found)
+            first = Eraser(one, vault.keyring, vault.root, vault.journal, linger)
+            second = Eraser(other, vault.keyring, vault.root, vault.journal)
 
-    assert sorted(asyncio.run(both())) == [0, 0, 6]
+            async def later() -> int:
+                await asyncio.to_thread(begun.wait)
+                return await second.resume() + await second.erase(names, REQUEST, NOW_NS)
+
+            return list(await asyncio.gather(first.erase(names, TERM, NOW_NS), later()))
+
+    assert asyncio.run(both()) == [6, 0]
     assert vault.acts() == ["erase-plan", "erase-done"]
+
+
+def test_unused_space_is_scrubbed_before_it_is_called_done(
+    vault: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.add(1, 2)
+    scrubbed: list[tuple[str, list[str], list[str]]] = []
+
+    def scrub(path: Path) -> None:
+        scrubbed.append((path.name, vault.keyring.ids(), vault.acts()))
+
+    monkeypatch.setattr("bystander.retention.erasure.scrub_apart", scrub)
+    erase(vault, 1)
+    assert scrubbed == [(name, [name_of(2)], ["erase-plan"]) for name in ("index.sqlite", "keyring.sqlite")]
 
 
 def test_files_that_no_row_names_go_too(vault: Kit) -> None:

@@ -157,6 +157,24 @@ def test_every_row_carries_its_digest(vault: Kit) -> None:
         assert rows and all(row == (1,) for row in rows)
 
 
+def test_c21_what_is_being_erased_can_no_longer_be_held(vault: Kit) -> None:
+    """It would be a promise that nobody can keep."""
+    vault.add(1, 2)
+
+    def cut(step: str) -> None:
+        if step == "keys":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vault.erasing(lambda eraser: eraser.erase([name_of(1)], Cause("term", "recorder"), NOW_NS), step=cut)
+    with pytest.raises(HeldProblem, match=f"{name_of(1)}: being erased already; it can no longer be held"):
+        hold(vault, 1, 2)
+    assert cases(vault, 2) == []
+    hold(vault, 2)
+    vault.erasing(lambda eraser: eraser.resume())
+    assert vault.ids() == [name_of(2)]
+
+
 def test_c21_a_hold_and_an_erasure_at_once_never_both_win(vault: Kit) -> None:
     """Whichever comes first: either it is held and kept, or it is gone and the hold was refused."""
     vault.add(*range(40))
