@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bystander.codecs.timeline import CLOCK_HZ
 from bystander.finish import Job, Written, mix
 from bystander.storage.agefile import Sealed, seal_bytes, seal_stream
 from bystander.storage.container import SUFFIX, Container, parts
@@ -66,7 +65,9 @@ def seal(job: Job, order: SealOrder) -> SealedCall:
     audio = None
     if mixed is not None:
         path = job.target.with_suffix(SUFFIX[order.container] + ".age")
-        content = parts(order.container, mixed.caller, mixed.callee, mixed.length, CLOCK_HZ, order.scratch)
+        content = parts(
+            order.container, mixed.caller, mixed.callee, mixed.length, mixed.rate_hz, order.scratch
+        )
         audio = seal_stream(content, path, recipient)
         written.path, written.sha256, written.size_bytes = path, audio.sha256, audio.size_bytes
     evidence_path = job.target.with_suffix(".pcap.age")
@@ -144,7 +145,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
-    os.nice(_NICE)
+    try:
+        os.nice(_NICE)
+    except OSError:
+        pass  # a service may not be allowed to; sealing goes on, less politely
     for _ in range(_JOBS):
         if not select.select([0], [], [], _IDLE_S)[0]:
             return

@@ -22,7 +22,7 @@ from bystander.storage.keyring import Keyring
 from bystander.storage.opening import open_recording
 from bystander.storage.schema import LISTING, listing
 from bystander.storage.signing import RecorderKey, SigningProblem, read_public
-from bystander.storage.sqlitepages import strays
+from bystander.storage.sqlitepages import strays_apart
 
 _TABLES: Final = ("calls", "coverage", "holds", "held", "plans", "erasing", "clock", "persons")
 _KEY: Final = {
@@ -162,7 +162,7 @@ def _unused(path: Path, spool: Path, report: Report) -> None:
     log = path.with_name(path.name + "-wal")
     if (log.exists() and log.stat().st_size) or any(spool.glob("signalling.*")):
         return
-    for stray in strays(path):
+    for stray in strays_apart(path):
         report.add(path, f"byte {stray.offset}: {stray.what} is not as SQLite and the scrub leave it")
 
 

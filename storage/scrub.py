@@ -73,7 +73,7 @@ def _overwrite(path: Path) -> int:
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         _lock_with_empty_log(connection, path)
-        strays = leftovers(path, os.pread(file, os.fstat(file).st_size, 0))
+        strays = leftovers(path)
         if strays is None:
             raise ScrubProblem(f"{path}: damaged; run `bystander verify`")
         for stray in strays:

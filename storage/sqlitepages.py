@@ -11,11 +11,17 @@ see in unused places.
 
 from __future__ import annotations
 
+import json
+import mmap
+import os
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -42,21 +48,42 @@ def strays(path: Path, *, limit: int = 20) -> list[Stray]:
 
     The file must not change meanwhile, and its write-ahead log should be empty. Raises OSError.
     """
-    found: list[Stray] = []
-    for stray in _Reader(path.read_bytes(), _roots(path)).walk():
-        found.append(stray)
-        if len(found) >= limit:
-            break
-    return found
+    return list(islice(_Reader(_mapped(path), _roots(path)).walk(), limit))
 
 
-def leftovers(path: Path, content: bytes) -> list[Stray] | None:
-    """Return all unused places of a SQLite file that are not zero; None if the file is damaged.
+def strays_apart(path: Path) -> list[Stray]:
+    """Return what :func:`strays` does, for a file that this process has open: found by a process of its own.
 
-    ``content`` is what the file holds; the path is for SQLite, to name the tables.
+    Closing a file gives up all locks that a process has on it, those of its SQLite connections, too (POSIX).
     """
-    found = list(_Reader(content, _roots(path)).walk())
+    code = "import sys; from bystander.storage.sqlitepages import main; main(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise OSError(0, "its pages cannot be read", str(path))
+    return [Stray(*found) for found in json.loads(done.stdout)]
+
+
+def main(path: str) -> None:
+    """Print what is found as JSON."""
+    sys.stdout.write(json.dumps([(one.offset, one.what, one.length) for one in strays(Path(path))]))
+
+
+def leftovers(path: Path) -> list[Stray] | None:
+    """Return where SQLite has left copies of records that it moved; None if the file is damaged.
+
+    Those are in the gaps of pages and on free pages, the only places looked at here: it is to be quick.
+    """
+    found = list(_Reader(_mapped(path), _roots(path), gaps_only=True).walk())
     return found if all(stray.length for stray in found) else None
+
+
+def _mapped(path: Path) -> memoryview:
+    """Return the file's content without reading it into memory: an index may have gigabytes."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return memoryview(mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)) if size else memoryview(b"")
 
 
 def _roots(path: Path) -> list[int]:
@@ -72,9 +99,10 @@ def _roots(path: Path) -> list[int]:
 
 
 class _Reader:
-    def __init__(self, content: bytes, roots: list[int]) -> None:
-        self._content = memoryview(content)
+    def __init__(self, content: memoryview, roots: list[int], *, gaps_only: bool = False) -> None:
+        self._content = content
         self._roots = roots
+        self._gaps_only = gaps_only
         #: Chains of overflow pages still to be looked at: (first page, bytes in the chain).
         self._overflow: list[tuple[int, int]] = []
         size = int.from_bytes(content[16:18], "big") if len(content) >= 100 else 0
@@ -89,13 +117,14 @@ class _Reader:
             return
         if len(content) % self._page_bytes:
             yield Stray(len(content), "not a whole number of pages")
-        yield from self._header()
+        if not self._gaps_only:
+            yield from self._header()
         yield from self._free_pages()
         for root in (1, *self._roots):
             yield from self._tree(root)
             while self._overflow:
                 yield from self._chain(*self._overflow.pop())
-        for number in range(1, len(content) // self._page_bytes + 1):
+        for number in () if self._gaps_only else range(1, len(content) // self._page_bytes + 1):
             if number not in self._seen and (number - 1) * self._page_bytes != _LOCK_BYTE:
                 yield Stray((number - 1) * self._page_bytes, "a page that belongs to nothing")
 
@@ -184,6 +213,10 @@ class _Reader:
         if content_at < pointers_end:
             raise _Damage(f"page {number}")
         yield from _zero(page, pointers_end, content_at, base, "the gap of a page")
+        if self._gaps_only:
+            if kind in (_INNER_TABLE, _INNER_INDEX):
+                pending += [struct.unpack_from(">I", page, pointer)[0] for pointer in pointers]
+            return
         used = [(pointer, pointer + self._cell(page, pointer, kind, pending)) for pointer in pointers]
         blocks = []
         while free_block:
