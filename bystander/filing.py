@@ -100,6 +100,7 @@ class Filing:
 
     def retry(self) -> None:
         """Try again what could not be written."""
+        self._sealer.reap()
         again, self._failed = self._failed, []
         for call in again:
             self._writer.submit(call)

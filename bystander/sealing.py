@@ -101,6 +101,15 @@ class Sealer:
         with self._lock:
             self._end()
 
+    def reap(self) -> None:
+        """Take note if the process has ended, as it does when there is nothing to do."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._process is not None and self._process.poll() is not None:
+                    self._end()
+            finally:
+                self._lock.release()
+
     @property
     def pid(self) -> int | None:
         """The process's number, while there is one."""

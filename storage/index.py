@@ -25,7 +25,7 @@ from bystander.storage.coverage import BEATING_NS, Gap, Stretch, gaps
 from bystander.storage.digest import refresh, register, row_digest
 from bystander.storage.entry import ADD, ADDED, FILES, SEALED, Entry, call_of, recording_id, row_of
 from bystander.storage.query import EVERYTHING, Query, search
-from bystander.storage.schema import IndexProblem, check, upgrade
+from bystander.storage.schema import IndexProblem, check, reason, upgrade
 
 __all__ = ["BEATING_NS", "Entry", "Gap", "Index", "IndexProblem", "Query", "recording_id"]
 
@@ -272,7 +272,7 @@ def _one_line(path: Path) -> Iterator[None]:
     except OSError as error:
         raise IndexProblem(f"{path}: cannot use the index: {error.strerror or error}") from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise IndexProblem(f"{path}: cannot use the index: {error}") from error
+        raise IndexProblem(f"{path}: cannot use the index: {reason(path, error)}") from error
 
 
 def _uri(path: Path, read_only: bool) -> str:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from bystander.storage.digest import expression, refresh, register
-from bystander.storage.schema import LISTING
+from bystander.storage.schema import LISTING, reason
 
 _SCHEMA: Final = """
 CREATE TABLE keys (
@@ -266,4 +266,4 @@ def _one_line(path: Path) -> Iterator[None]:
     except OSError as error:
         raise KeyringProblem(f"{path}: cannot use the keyring: {error.strerror or error}") from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise KeyringProblem(f"{path}: cannot use the keyring: {error}") from error
+        raise KeyringProblem(f"{path}: cannot use the keyring: {reason(path, error)}") from error
