@@ -16,6 +16,7 @@ from rich.text import Text
 from bystander.config import Config
 from bystander.moments import from_ns, to_ns
 from bystander.output import plain
+from bystander.retention import holds, sweep
 from bystander.storage.index import Index
 
 _PATIENCE_S = 2.0
@@ -44,7 +45,23 @@ async def gather(settings: Config, since: datetime, until: datetime) -> dict[str
     facts |= calls
     facts["coverage"] = {"from": _rfc3339(to_ns(since)), "to": _rfc3339(to_ns(until)), "gaps": gaps}
     facts["disk"] = _disk(settings.recording.directory)
+    facts["vault"] = await _vault(settings, to_ns(until))
     return facts
+
+
+async def _vault(settings: Config, now_ns: int) -> dict[str, Any] | None:
+    """Return what is held, overdue and half erased; None before there is an index."""
+    if not settings.recording.index.exists():
+        return None
+    async with await Index.open(settings.recording.index, read_only=True) as index:
+        overdue, kept = await sweep.overdue(index, now_ns)
+        return {
+            "sealed": settings.vault is not None,
+            "held": await holds.held_count(index),
+            "overdue": overdue,
+            "overdue_held": kept,
+            "unfinished_erasures": len(await index.rows("SELECT plan FROM plans")),
+        }
 
 
 def health(settings: Config) -> dict[str, Any]:
@@ -82,6 +99,17 @@ def lines(facts: dict[str, Any], zone: tzinfo | None) -> Iterator[Text]:
     disk = facts["disk"]
     if disk is not None:
         yield _line("disk", Text(f"{_bytes(disk['free_bytes'])} free of {_bytes(disk['total_bytes'])}"))
+    vault = facts["vault"]
+    if vault is not None:
+        said = {
+            name.replace("_", " "): vault[name]
+            for name in ("held", "overdue", "unfinished_erasures")
+            if vault[name]
+        }
+        sealed = (
+            Text("sealed", "green") if vault["sealed"] else Text("not sealed: there is no [vault]", "yellow")
+        )
+        yield _line("vault", sealed.append(_listed(said)))
     gaps = facts["coverage"]["gaps"]
     if gaps is None:
         yield _line("coverage", Text("nothing has been recorded yet"))
