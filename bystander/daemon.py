@@ -155,8 +155,8 @@ class Recorder:
     async def run(self, interface: str | None, read: list[Path] | None) -> int:
         """Record from the interface, or from files; return the exit status."""
         server = None
-        await self._keeping.begin({"live": self._live, "interface": interface}, live=self._live)
         await self._look_for_room(time.time_ns())
+        await self._keeping.begin({"live": self._live, "interface": interface}, live=self._live)
         try:
             if self._config.metrics.enabled and self._live:
                 server = MetricsServer(self.metrics, self._config.metrics.address, self._health)

@@ -81,11 +81,12 @@ class _Track:
 
 @dataclass(slots=True)
 class Mix:
-    """The audio of a call, ready to be rendered: ``length`` samples of two channels."""
+    """The audio of a call, ready to be rendered: ``length`` samples of two channels at ``rate_hz``."""
 
     caller: Channel
     callee: Channel
     length: int
+    rate_hz: int = CLOCK_HZ
 
 
 def finish(job: Job) -> Written:
