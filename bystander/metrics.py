@@ -25,12 +25,8 @@ from prometheus_client.process_collector import ProcessCollector
 from bystander import __version__
 from bystander.condition import Condition
 from bystander.errors import UserError
+from bystander.sniffer.calls import METHODS
 
-#: RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 6086
-METHODS: Final = frozenset(
-    {"ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS"}
-    | {"PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"}
-)
 #: The statuses that tell an administrator something by themselves; the rest of a class is counted as "4xx".
 STATUSES: Final = frozenset(
     {100, 180, 181, 182, 183, 200, 202, 302, 400, 401, 403, 404, 405, 407, 408, 415, 420, 422, 423}

@@ -14,9 +14,10 @@ from typing import Any
 from rich.text import Text
 
 from bystander.config import Config
-from bystander.moments import from_ns, to_ns
+from bystander.moments import to_ns
 from bystander.output import plain
 from bystander.retention import holds, sweep
+from bystander.retention.erasure import as_text
 from bystander.storage.index import Index
 
 _PATIENCE_S = 2.0
@@ -32,18 +33,18 @@ async def gather(settings: Config, since: datetime, until: datetime) -> dict[str
         async with await Index.open(settings.recording.index, read_only=True) as index:
             counted = await index.facts()
             newest = counted.pop("newest_ns")
-            calls = counted | {"newest_at": None if newest is None else _rfc3339(newest)}
+            calls = counted | {"newest_at": None if newest is None else as_text(newest)}
             gaps = [
                 {
-                    "from": _rfc3339(gap.from_ns),
-                    "to": _rfc3339(gap.to_ns),
+                    "from": as_text(gap.from_ns),
+                    "to": as_text(gap.to_ns),
                     "cause": gap.cause,
                     "dropped": gap.dropped,
                 }
                 for gap in await index.coverage_gaps(to_ns(since), to_ns(until))
             ]
     facts |= calls
-    facts["coverage"] = {"from": _rfc3339(to_ns(since)), "to": _rfc3339(to_ns(until)), "gaps": gaps}
+    facts["coverage"] = {"from": as_text(to_ns(since)), "to": as_text(to_ns(until)), "gaps": gaps}
     facts["disk"] = _disk(settings.recording.directory)
     facts["vault"] = await _vault(settings, to_ns(until))
     return facts
@@ -145,10 +146,6 @@ def _disk(folder: Path) -> dict[str, int] | None:
     except OSError:
         return None
     return {"free_bytes": room.free, "total_bytes": room.total}
-
-
-def _rfc3339(time_ns: int) -> str:
-    return from_ns(time_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _local(text: str, zone: tzinfo | None) -> str:

@@ -35,9 +35,10 @@ MAX_STREAMS_PER_CALL: Final = 256
 #: How long the Call-ID of a call that was handed out is remembered: transactions may repeat for 32 s
 #: (RFC 3261 timer H), and a little more on a slow network.
 _STRAGGLERS_NS: Final = 64 * _S
-_METHODS: Final = frozenset(
-    {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER"}
-    | {"SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"}
+#: RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 6086; others are counted together.
+METHODS: Final = frozenset(
+    {"ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS"}
+    | {"PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"}
 )
 
 #: A call without BYE whose media was silent for longer than this at the end of the capture ended before it.
@@ -114,7 +115,7 @@ class CallTable:
         if message.method is None:
             self.responses[message.status if 100 <= message.status <= 699 else 0] += 1
         else:
-            self.requests[message.method if message.method in _METHODS else "other"] += 1
+            self.requests[message.method if message.method in METHODS else "other"] += 1
         call_id, time_ns = message.call_id, arrival.time_ns
         if not call_id:
             # Without one nothing tells this message from any other such message.
