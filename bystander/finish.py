@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from bystander.codecs.decoded import Sound, sound_of
+from bystander.codecs.decoder import Parameters
 from bystander.codecs.events import presses
 from bystander.codecs.g711 import PCMA, PCMU
 from bystander.codecs.packets import PacketRun
 from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
+from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
+from bystander.sniffer.sdp import STATIC_FORMATS, Format
 from bystander.storage.spool import Media, read_media
 from bystander.storage.wav import write_wav
 
@@ -22,7 +24,6 @@ from bystander.storage.wav import write_wav
 _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
 #: Payloads that go with audio and are not audio themselves.
 SIDE_ENCODINGS = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
-_STATIC = {0: "PCMU", 8: "PCMA", 13: "CN", 19: "CN"}
 SIDES = ("caller", "callee")
 #: No call lasts so long (ten days), and none rings so long before it is answered.
 _NONSENSE = 10 * 86400 * CLOCK_HZ
@@ -33,7 +34,7 @@ class StreamMedia:
     """One stream of a call: whose it is, what its payload types mean, and where its media lies."""
 
     by: str
-    encodings: dict[int, str]
+    formats: dict[int, Format]
     encrypted: bool
     packets: int
     first_ns: int
@@ -62,6 +63,7 @@ class Written:
     path: Path | None = None
     starts_ns: int = 0
     frames: int = 0
+    rate_hz: int = CLOCK_HZ
     sha256: str = ""
     size_bytes: int = 0
     heard: set[str] = field(default_factory=set)
@@ -96,7 +98,7 @@ def finish(job: Job) -> Written:
     if mixed is not None:
         blocks = render(mixed.caller, mixed.callee, mixed.length)
         written.sha256, written.size_bytes = write_wav(
-            job.target, blocks, mixed.length, CLOCK_HZ, durable=job.durable
+            job.target, blocks, mixed.length, mixed.rate_hz, durable=job.durable
         )
         written.path = job.target
     return written
@@ -105,13 +107,18 @@ def finish(job: Job) -> Written:
 def mix(job: Job, written: Written) -> Mix | None:
     """Put a call's media in its places, and note in ``written`` what it says; None if there is no audio."""
     tracks: list[_Track] = []
+    others: list[SoundTrack] = []
     for stream in job.streams:
         if stream.encrypted:
             written.encrypted = True
             continue
-        tracks += _tracks(stream, written)
+        tracks += _tracks(stream, written, others)
     tracks = [track for track in tracks if track.runs]
-    if not tracks or not job.write:
+    if not job.write:
+        return None
+    if others:
+        return _mix_wide(job, tracks, others, written)
+    if not tracks:
         return None
     starts_ns = _start(job, tracks)
     length = (job.ends_ns - starts_ns + NS_PER_SAMPLE // 2) // NS_PER_SAMPLE
@@ -134,6 +141,17 @@ def mix(job: Job, written: Written) -> Mix | None:
     return Mix(channels["caller"], channels["callee"], length)
 
 
+def _mix_wide(job: Job, tracks: list[_Track], others: list[SoundTrack], written: Written) -> Mix | None:
+    """Mix a call in which not all is G.711."""
+    laws = [LawTrack(track.by, track.epoch_ns, track.runs, track.weight) for track in tracks]
+    mixed = mix_wide([*laws, *others], job.starts_ns, job.ends_ns)
+    if mixed is None:
+        return None
+    written.heard |= mixed.heard
+    written.starts_ns, written.frames, written.rate_hz = mixed.starts_ns, mixed.length, mixed.rate_hz
+    return Mix(mixed.caller, mixed.callee, mixed.length, mixed.rate_hz)
+
+
 def _start(job: Job, tracks: list[_Track]) -> int:
     """Return when the recording starts: with the call, or with what was heard before it was answered.
 
@@ -154,8 +172,11 @@ def _ends(tracks: list[_Track], starts_ns: int) -> Iterable[int]:
         yield from (run.end + shift for run in track.runs if run.end + shift <= _NONSENSE)
 
 
-def _tracks(stream: StreamMedia, written: Written) -> Iterable[_Track]:
-    """Return the audio of one stream as tracks; note digits and codecs that cannot be decoded."""
+def _tracks(stream: StreamMedia, written: Written, others: list[SoundTrack]) -> Iterable[_Track]:
+    """Return the G.711 of one stream as tracks and append what is in other codecs to ``others``.
+
+    Digits, and codecs that cannot be decoded, are noted in ``written``.
+    """
     media = read_media(stream.file, stream.memory) if stream.file is not None else (stream.memory or Media())
     tracks = []
     if media.runs and stream.epoch_ns is not None:
@@ -163,26 +184,34 @@ def _tracks(stream: StreamMedia, written: Written) -> Iterable[_Track]:
     kept = media.packets
     if kept is None:
         return tracks
-    encodings = _STATIC | {pt: name.upper() for pt, name in stream.encodings.items()}
-    events = {pt for pt, name in encodings.items() if name == "TELEPHONE-EVENT"}
+    formats = STATIC_FORMATS | stream.formats
+    events = {pt for pt, known in formats.items() if known.encoding.upper() == "TELEPHONE-EVENT"}
     if events:
         written.presses += [(press.at_ns, press.digit, stream.by) for press in presses(kept, events)]
     for pt in sorted(set(kept.pt.tolist())):
-        name = encodings.get(pt, "")
+        known = formats.get(pt)
+        name = known.encoding.upper() if known is not None else ""
         if name in SIDE_ENCODINGS or pt in (PCMU, PCMA):
             continue
         if name in _LAWS:
             epoch_ns, runs = _explained(kept, pt, _LAWS[name])
             tracks.append(_Track(stream.by, epoch_ns, runs, stream.packets))
+            continue
+        sound = _decoded(kept, pt, known) if known is not None else None
+        if sound is not None:
+            others.append(SoundTrack(stream.by, sound, stream.packets))
         else:
             written.unsupported.add(name or f"payload type {pt}")
     return tracks
 
 
+def _decoded(kept: PacketRun, pt: int, known: Format) -> Sound | None:
+    """Return the sound of a stream's packets of one payload type; None if they cannot be decoded."""
+    parameters = Parameters(known.encoding.upper(), known.clock_hz, known.channels, known.fmtp)
+    return sound_of(kept.of_type(pt), parameters)
+
+
 def _explained(kept: PacketRun, pt: int, law: int) -> tuple[int, list[Run]]:
     """Decode packets whose dynamic payload type turned out to be G.711."""
-    at = np.flatnonzero(kept.pt == pt)
-    every = kept.payloads()
-    return runs_from_packets(
-        kept.seq[at], kept.ts[at], kept.time_ns[at], [every[i] for i in at.tolist()], law
-    )
+    part = kept.of_type(pt)
+    return runs_from_packets(part.seq, part.ts, part.time_ns, part.payloads(), law)

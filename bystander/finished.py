@@ -10,6 +10,7 @@ from bystander.finish import Job, StreamMedia, Written
 from bystander.report import call_object, orphan_object, recording_object
 from bystander.sniffer.calls import Call
 from bystander.sniffer.recovered import RecoveredStream
+from bystander.sniffer.sdp import Format
 from bystander.sniffer.streams import Stream
 from bystander.storage.spool import Media, Spool
 
@@ -97,14 +98,14 @@ def media_of(
     file: Path | None,
     memory: Media | None,
     by: str,
-    encodings: dict[int, str],
+    formats: dict[int, Format],
     encrypted: bool,
 ) -> StreamMedia:
     """Describe a stream as the writer of its recording needs it."""
     figures = stream.figures
     return StreamMedia(
         by=by,
-        encodings=encodings,
+        formats=formats,
         encrypted=encrypted,
         packets=figures.packets,
         first_ns=stream.first_ns,

@@ -347,8 +347,8 @@ class Pipeline:
             figures = stream.figures
             loss = loss or isinstance(stream, RecoveredStream) or stream.id in self._lossy
             self._lossy.discard(stream.id)
-            encodings = {pt: known.encoding for pt, known in claimed.formats.items()}
-            media.append(media_of(stream, file, memory, claimed.by, encodings, claimed.encrypted))
+            formats = dict(claimed.formats)
+            media.append(media_of(stream, file, memory, claimed.by, formats, claimed.encrypted))
             streams.append(
                 stream_object(
                     src=stream.src,

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bystander.codecs.timeline import CLOCK_HZ
 from bystander.finish import SIDE_ENCODINGS, Written
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
@@ -160,8 +159,8 @@ def recording_object(written: Written, root: Path) -> dict[str, Any] | None:
     return {
         "path": str(written.path.relative_to(root)),
         "channels": 2,
-        "sample_rate": CLOCK_HZ,
+        "sample_rate": written.rate_hz,
         "starts_at": rfc3339(written.starts_ns),
-        "duration_s": round(written.frames / CLOCK_HZ, 3),
+        "duration_s": round(written.frames / written.rate_hz, 3),
         "sha256": written.sha256,
     }

@@ -32,6 +32,18 @@ class PacketRun:
         blob = self.payload.tobytes()
         return [blob[end - size : end] for end, size in zip(ends, self.size.tolist(), strict=True)]
 
+    def of_type(self, pt: int) -> PacketRun:
+        """Return the packets of one payload type."""
+        wanted = self.pt == pt
+        return PacketRun(
+            self.seq[wanted],
+            self.ts[wanted],
+            self.pt[wanted],
+            self.time_ns[wanted],
+            self.size[wanted],
+            self.payload[np.repeat(wanted, self.size)],
+        )
+
     @classmethod
     def join(cls, runs: list[PacketRun]) -> PacketRun:
         """Join runs of one stream, in their order."""

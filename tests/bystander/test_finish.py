@@ -13,6 +13,7 @@ from bystander.codecs.g711 import PCMA, PCMU, table
 from bystander.codecs.packets import PacketRun
 from bystander.codecs.timeline import Run
 from bystander.finish import Job, StreamMedia, finish
+from bystander.sniffer.sdp import Format
 from bystander.storage.spool import Media
 
 T0 = 1_790_000_000_000_000_000
@@ -24,7 +25,7 @@ def media(by: str, value: int, start_s: float, length_s: float, **more: object) 
     samples = np.full(int(length_s * 8000), value, np.uint8)
     known: dict[str, object] = {
         "by": by,
-        "encodings": {},
+        "formats": {},
         "encrypted": False,
         "packets": int(length_s * 50),
         "first_ns": T0 + int(start_s * SECOND),
@@ -98,7 +99,9 @@ def test_c7_of_two_hops_one_is_heard_and_the_other_fills_its_gaps(tmp_path: Path
 
 
 def test_a_dynamic_payload_type_that_is_g711_is_decoded(tmp_path: Path) -> None:
-    work = job(tmp_path, kept("caller", 111, bytes([ONE]) * 160, encodings={111: "pcmu"}), ends_s=1)
+    work = job(
+        tmp_path, kept("caller", 111, bytes([ONE]) * 160, formats={111: Format("pcmu", 8000)}), ends_s=1
+    )
     written = finish(work)
     assert written.heard == {"caller"}
     assert set(heard(work)[:, 0].tolist()) == {int(table(PCMU)[ONE])}
@@ -108,8 +111,8 @@ def test_a_dynamic_payload_type_that_is_g711_is_decoded(tmp_path: Path) -> None:
     ("stream", "said"),
     [
         (
-            kept("caller", 18, b"x" * 20, encodings={18: "G729"}),
-            {"unsupported": {"G729"}, "encrypted": False},
+            kept("caller", 18, b"x" * 20, formats={18: Format("LPC", 8000)}),
+            {"unsupported": {"LPC"}, "encrypted": False},
         ),
         (kept("caller", 99, b"x" * 20), {"unsupported": {"payload type 99"}, "encrypted": False}),
         (media("caller", ONE, 0, 1, encrypted=True), {"unsupported": set(), "encrypted": True}),
@@ -129,7 +132,7 @@ def test_what_cannot_be_heard_makes_no_file(
 
 
 def test_digits_are_read_where_sdp_says(tmp_path: Path) -> None:
-    stream = kept("callee", 101, bytes([10, 0x80, 0, 160]), encodings={101: "telephone-event"})
+    stream = kept("callee", 101, bytes([10, 0x80, 0, 160]), formats={101: Format("telephone-event", 8000)})
     assert {(digit, by) for _, digit, by in finish(job(tmp_path, stream)).presses} == {("*", "callee")}
 
 

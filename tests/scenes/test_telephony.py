@@ -283,17 +283,17 @@ def test_encrypted(scene: Scene, line: Line, play: Play) -> None:
 
 
 def test_a_codec_that_is_not_ours(scene: Scene, line: Line, play: Play) -> None:
-    """G.729 is kept and named, not decoded."""
-    line.invite(0, sdp(*line.caller_media, types="18"))
-    line.answer(1, sdp(*line.callee_media, types="18"))
+    """G.728 is kept and named, not decoded."""
+    line.invite(0, sdp(*line.caller_media, types="15"))
+    line.answer(1, sdp(*line.callee_media, types="15"))
     for n in range(100):
         for stream in (line.says(), line.replies()):
-            packet = rtp(n, n * 160, stream.ssrc, bytes(20), 18)
+            packet = rtp(n, n * 160, stream.ssrc, bytes(20), 15)
             scene.send(1 + n * 0.02, stream.src, stream.dst, packet)
     line.bye(3)
     heard = play(scene)
     assert (heard.call["verdict"], heard.call["recording"]) == ("unsupported-codec", None)
-    assert {(stream["codec"], stream["packets"]) for stream in heard.call["streams"]} == {("G729", 100)}
+    assert {(stream["codec"], stream["packets"]) for stream in heard.call["streams"]} == {("G728", 100)}
 
 
 def test_no_media(scene: Scene, line: Line, play: Play) -> None:
