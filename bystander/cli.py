@@ -16,7 +16,32 @@ import typer
 
 from bystander import __version__
 from bystander.commands_calls import calls, inspect, show, status
+from bystander.commands_disclose import (
+    disclose,
+    disclose_decide,
+    disclose_export,
+    disclose_list,
+    disclose_print,
+    disclose_request,
+    verify_export,
+)
 from bystander.commands_hold import hold, hold_add, hold_list, hold_release
+from bystander.commands_listen import (
+    listen,
+    protocol,
+    protocol_fill,
+    protocol_list,
+    protocol_print,
+    protocol_show,
+)
+from bystander.commands_persons import (
+    persons,
+    persons_add,
+    persons_list,
+    persons_renew,
+    persons_revoke,
+    persons_rotate,
+)
 from bystander.commands_record import extract, run
 from bystander.commands_retention import (
     erase,
@@ -26,6 +51,17 @@ from bystander.commands_retention import (
     retention_reconcile,
     retention_sweep,
 )
+from bystander.commands_rights import (
+    rights,
+    rights_clause,
+    rights_copy,
+    rights_erase,
+    rights_find,
+    rights_object,
+    rights_restrict,
+    rights_unrestrict,
+)
+from bystander.commands_supervise import supervise
 from bystander.commands_vault import init
 from bystander.commands_verify import journal, journal_export, journal_show, journal_verify, verify
 from bystander.errors import UserError
@@ -35,7 +71,7 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 #: What the rooms raise for a person to read, by name: importing the classes would import the rooms.
 _PROBLEMS = frozenset(
     {"CaptureError", "IndexProblem", "KeyringProblem", "JournalProblem", "SealProblem", "SigningProblem"}
-    | {"HeldProblem", "ErasureProblem", "ScrubProblem"}
+    | {"HeldProblem", "ErasureProblem", "ScrubProblem", "CustodyProblem", "Refused", "PrintProblem"}
 )
 
 app = typer.Typer(
@@ -67,10 +103,48 @@ def _guarded(command: Callable[..., int]) -> Callable[..., int]:
     return guarded
 
 
-for _command in (extract, init, run, calls, show, inspect, status, erase, verify):
+for _command in (extract, init, run, calls, show, inspect, status, listen, erase, verify, supervise):
     app.command()(_guarded(_command))
+app.command("verify-export")(_guarded(verify_export))
+app.command("export")(_guarded(disclose_export))
 _GROUPS: tuple[tuple[typer.Typer, dict[str, Callable[..., int]]], ...] = (
     (journal, {"show": journal_show, "verify": journal_verify, "export": journal_export}),
+    (
+        persons,
+        {
+            "add": persons_add,
+            "list": persons_list,
+            "revoke": persons_revoke,
+            "renew": persons_renew,
+            "rotate": persons_rotate,
+        },
+    ),
+    (
+        protocol,
+        {"list": protocol_list, "show": protocol_show, "fill": protocol_fill, "print": protocol_print},
+    ),
+    (
+        disclose,
+        {
+            "request": disclose_request,
+            "decide": disclose_decide,
+            "export": disclose_export,
+            "print": disclose_print,
+            "list": disclose_list,
+        },
+    ),
+    (
+        rights,
+        {
+            "find": rights_find,
+            "copy": rights_copy,
+            "restrict": rights_restrict,
+            "unrestrict": rights_unrestrict,
+            "erase": rights_erase,
+            "object": rights_object,
+            "clause": rights_clause,
+        },
+    ),
     (hold, {"add": hold_add, "release": hold_release, "list": hold_list}),
     (
         retention,

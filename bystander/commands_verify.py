@@ -18,6 +18,7 @@ from bystander.output import console, plain, print_json, progress
 if TYPE_CHECKING:
     from bystander.config import Config
     from bystander.custody.journal import Entry, Head, Journal
+    from bystander.custody.verify import Report
 
 journal = typer.Typer(name="journal", help="Who did what with the recordings, when.")
 
@@ -41,35 +42,13 @@ def verify(
     config: ConfigFile = None,
 ) -> int:
     """Check every file, row, key and entry of the vault, and change nothing; exit status 1 at any fault."""
-    from bystander.config import load, path_of
-    from bystander.custody.verify import Places
-    from bystander.custody.verify import verify as look
-    from bystander.inprogress import calls_in_progress
-    from bystander.storage.index import Index
+    from bystander.config import load
 
     settings = load(config)
-    vault, recording = settings.vault, settings.recording
-    places = Places(
-        config=path_of(config).absolute(),
-        index=recording.index,
-        recordings=recording.directory,
-        spool=recording.spool,
-        keyring=None if vault is None else vault.keyring,
-        journal=None if vault is None else vault.journal,
-        keys=None if vault is None else vault.keys,
-    )
     keys = _vault_keys(settings, identity, passphrase_file) if identity is not None else None
     known = _head(head)
-    going = {call.id for call in calls_in_progress(settings)}
-
-    async def work(shown: Any) -> Any:
-        async with await Index.open(recording.index, read_only=True) as index:
-            return await look(
-                places, index, time.time_ns(), in_progress=going, known=known, vault_keys=keys, progress=shown
-            )
-
     with progress("verifying", hidden=json, of_bytes=True) as shown:
-        report = asyncio.run(work(shown or _unseen))
+        report = _look(settings, config, known, keys, shown or _unseen)
     if json:
         faults = [{"where": fault.where, "what": fault.what} for fault in report.faults]
         print_json({"ok": not faults, "faults": faults, "notes": report.notes, "checked": report.checked})
@@ -83,6 +62,39 @@ def verify(
     count = len(report.faults)
     screen.print(f"{count} fault{'' if count == 1 else 's'} ({looked})" if count else f"whole ({looked})")
     return 1 if count else 0
+
+
+def faults_of(settings: Config, config: Path | None) -> list[str]:
+    """Return what `verify` finds wrong, a line each, for a report."""
+    return [str(fault) for fault in _look(settings, config, None, None, _unseen).faults]
+
+
+def _look(settings: Config, config: Path | None, known: Head | None, keys: Any, shown: Any) -> Report:
+    from bystander.config import path_of
+    from bystander.custody.verify import Places
+    from bystander.custody.verify import verify as look
+    from bystander.inprogress import calls_in_progress
+    from bystander.storage.index import Index
+
+    vault, recording = settings.vault, settings.recording
+    places = Places(
+        config=path_of(config).absolute(),
+        index=recording.index,
+        recordings=recording.directory,
+        spool=recording.spool,
+        keyring=None if vault is None else vault.keyring,
+        journal=None if vault is None else vault.journal,
+        keys=None if vault is None else vault.keys,
+    )
+    going = {call.id for call in calls_in_progress(settings)}
+
+    async def work() -> Report:
+        async with await Index.open(recording.index, read_only=True) as index:
+            return await look(
+                places, index, time.time_ns(), in_progress=going, known=known, vault_keys=keys, progress=shown
+            )
+
+    return asyncio.run(work())
 
 
 def journal_show(

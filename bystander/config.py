@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from bystander.config_vault import Retention, Space, Vault
+from bystander.config_vault import Announcement, Custody, Retention, Space, Vault
 from bystander.errors import UserError
 from bystander.retention.terms import Terms
 from bystander.section import STATE, Section
@@ -70,6 +70,11 @@ class OfficeSection(Section):
     networks: Networks = ()
     trunks: Networks = ()
     timezone: Annotated[str, AfterValidator(_timezone)] | None = None
+    # For the printed forms.
+    name: str = ""
+    address: str = ""
+    president: str = ""
+    dpo: str = ""
 
     def office(self) -> Office:
         """Return the same as the sniffer takes it."""
@@ -132,6 +137,8 @@ class Config(Section):
     vault: Vault | None = None
     retention: Retention = Retention()
     space: Space = Space()
+    custody: Custody = Custody()
+    announcement: Announcement = Announcement()
 
     def terms(self) -> Terms:
         """Return until when recordings are kept, as the retention room takes it."""
@@ -189,6 +196,9 @@ def _resolved(config: Config, file: Path) -> Config:
     if config.vault is not None:
         paths = {name: base / getattr(config.vault, name) for name in ("keyring", "journal", "keys")}
         update["vault"] = config.vault.model_copy(update=paths)
+    if config.announcement.reference is not None:
+        reference = base / config.announcement.reference
+        update["announcement"] = config.announcement.model_copy(update={"reference": reference})
     return config.model_copy(update=update)
 
 

@@ -97,6 +97,20 @@ class Retention(Section):
         return self
 
 
+class Custody(Section):
+    """[custody]: what listening takes beside an authorised person (R13, R14)."""
+
+    two_persons: bool = False
+    protocol_days: Annotated[float, Field(ge=0, le=366)] = 7.0
+
+
+class Announcement(Section):
+    """[announcement]: the office's announcement, for which incoming calls are checked (R3)."""
+
+    reference: Path | None = None
+    within_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+
+
 class Space(Section):
     """[space]: room on the disk (C19)."""
 

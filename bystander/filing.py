@@ -163,11 +163,13 @@ class Filing:
     def _seal(self, call: Finished, vault: OpenVault) -> Entry:
         """Seal the recording and its evidence, and keep their key: in this order, so that a row never lacks
         its key, nor its files."""
-        order = SealOrder(vault.recipient, self._container, evidence_of(call), self._config.recording.spool)
-        sealed = self._sealer.seal(call.job, order)
         name = call.job.target.stem
         try:
-            vault.keyring.add(name, sealed.key_blob)
+            # Asked for each call: `persons rotate` may have changed it.
+            recipient = vault.keyring.recipient
+            order = SealOrder(recipient, self._container, evidence_of(call), self._config.recording.spool)
+            sealed = self._sealer.seal(call.job, order)
+            vault.keyring.add(name, sealed.key_blob, recipient)
         except KeyringProblem as problem:
             raise UserError(str(problem)) from None
         root = self._config.recording.directory

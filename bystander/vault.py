@@ -15,8 +15,10 @@ from bystander.errors import UserError
 from bystander.storage.keyring import Keyring, KeyringProblem
 from bystander.storage.scrub import ScrubProblem, scrub
 from bystander.storage.signing import RecorderKey, SigningProblem
+from bystander.storage.wav import sync_folder, write_file
 
 RECIPIENT: Final = "vault.pub"
+_NEXT: Final = "vault.pub.next"
 
 
 @dataclass(slots=True)
@@ -35,8 +37,9 @@ class OpenVault:
         try:
             journal = Journal.open(config.vault.journal, RecorderKey.load(config.vault.keys))
             keyring = Keyring.open(config.vault.keyring)
-            recipient = read_recipient(config.vault.keys)
             known = keyring.recipient
+            settle_rotation(config.vault.keys, known)
+            recipient = read_recipient(config.vault.keys)
         except (JournalProblem, KeyringProblem, SigningProblem) as problem:
             raise UserError(str(problem)) from None
         if recipient != known:
@@ -92,6 +95,25 @@ def read_recipient(keys: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "damaged"
         raise UserError(f"{path}: cannot read the vault's public key: {why}; put it back") from None
+
+
+def announce_rotation(keys: Path, recipient: str) -> None:
+    """Write the vault's next public key beside the present one, before the keyring changes to it."""
+    write_file(keys / _NEXT, [f"{recipient}\n".encode("ascii")], durable=True)
+
+
+def settle_rotation(keys: Path, known: str) -> None:
+    """Put the next public key in its place if the keyring has changed to it: a rotation was cut short."""
+    following = keys / _NEXT
+    try:
+        if following.read_text(encoding="ascii").strip() == known:
+            following.rename(keys / RECIPIENT)
+            sync_folder(keys)
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "damaged"
+        raise UserError(f"{following}: cannot be put in its place: {why}") from None
 
 
 def fingerprint_of(path: Path) -> str:

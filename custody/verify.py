@@ -24,10 +24,14 @@ from bystander.storage.schema import LISTING, listing
 from bystander.storage.signing import RecorderKey, SigningProblem, read_public
 from bystander.storage.sqlitepages import strays_apart
 
-_TABLES: Final = ("calls", "coverage", "holds", "held", "plans", "erasing", "clock", "persons")
+_TABLES: Final = (
+    *("calls", "coverage", "holds", "held", "plans", "erasing", "clock", "persons"),
+    *("protocols", "disclosures", "disclosed", "restricted"),
+)
 _KEY: Final = {
     "calls": "id", "coverage": "number", "holds": "number", "held": "id", "plans": "plan", "erasing": "id",
-    "clock": "one", "persons": "number",
+    "clock": "one", "persons": "number", "protocols": "number", "disclosures": "number",
+    "disclosed": "id", "restricted": "id",
 }  # fmt: skip
 _PIECE: Final = 1 << 20
 #: More faults of one kind than this are counted, not listed.

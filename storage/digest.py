@@ -32,6 +32,17 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         *("number", "name", "post", "authorisation", "authorised_on", "valid_from", "valid_until"),
         *("role", "recipient", "added_ns", "revoked_ns"),
     ),
+    "protocols": (
+        *("number", "recording", "case_no", "purpose", "justification", "person", "second_person"),
+        *("opened_ns", "ended_ns", "from_s", "to_s", "fields", "completed_ns"),
+    ),
+    "disclosures": (
+        *("number", "applicant", "applied_on", "ground", "case_no", "purpose", "requested_ns"),
+        *("requested_by", "decision", "decided_by", "decided_on", "decision_reason", "decided_ns"),
+        *("exported_ns", "exported_by", "receiver", "manifest_sha256"),
+    ),
+    "disclosed": ("disclosure", "id"),
+    "restricted": ("id", "hold", "cause", "reason", "placed_ns"),
     # of the keyring
     "keys": ("id", "sealed", "added_ns"),
     "vault_keys": ("number", "recipient", "made_ns"),

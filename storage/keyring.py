@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,9 +118,16 @@ class Keyring:
 
     # -- the keys of recordings ---------------------------------------------------------------------------
 
-    def add(self, id: str, sealed: bytes) -> None:  # noqa: A002  (the field's word)
-        """Keep a recording's key, in place of the one that an interrupted sealing left. On disk on return."""
+    def add(self, id: str, sealed: bytes, recipient: str | None = None) -> None:  # noqa: A002  (the field's word)
+        """Keep a recording's key, in place of the one that an interrupted sealing left. On disk on return.
+
+        ``recipient`` is the vault key that it was sealed to: one that has been rotated away is refused.
+        """
         with self._writing() as connection:
+            if recipient is not None and recipient != _newest(connection):
+                raise KeyringProblem(
+                    f"{self.path}: the vault's key was rotated meanwhile; {id} is sealed again"
+                )
             connection.execute(
                 "INSERT INTO keys (id, sealed, added_ns) VALUES (?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed, added_ns = excluded.added_ns",
@@ -187,6 +194,39 @@ class Keyring:
             )
         ]
 
+    def rotate(
+        self, recipient: str, reseal: Callable[[bytes], bytes], copies: Sequence[tuple[str, bytes]]
+    ) -> dict[str, str]:
+        """Make ``recipient`` the vault's key: every key sealed again, ``copies`` (holder, sealed) in place of
+        all others, and the vault's earlier key gone, all or nothing.
+
+        Returns the new fingerprint of each recording's key. Whatever ``reseal`` raises leaves all as it was.
+        """
+        ready = {name: (sealed, reseal(sealed)) for name, sealed in self._rows("SELECT id, sealed FROM keys")}
+        now_ns = time.time_ns()
+        with self._writing() as connection:
+            # The recorder goes on adding keys while the others are sealed again.
+            done = {}
+            for name, sealed in connection.execute("SELECT id, sealed FROM keys").fetchall():
+                before, after = ready.get(name, (b"", b""))
+                done[name] = after if before == sealed else reseal(sealed)
+            connection.executemany(
+                "UPDATE keys SET sealed = ? WHERE id = ?", [(sealed, name) for name, sealed in done.items()]
+            )
+            connection.execute(refresh("keys", "true"))
+            (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM vault_keys").fetchone()
+            connection.execute("DELETE FROM vault_key_copies")
+            connection.execute("DELETE FROM vault_keys")
+            connection.execute("INSERT INTO vault_keys VALUES (?, ?, ?, NULL)", (number, recipient, now_ns))
+            connection.executemany(
+                "INSERT INTO vault_key_copies VALUES (?, ?, ?, ?, NULL)",
+                [(number, holder, sealed, now_ns) for holder, sealed in copies],
+            )
+            connection.execute(refresh("vault_keys", "true"))
+            connection.execute(refresh("vault_key_copies", "true"))
+        self._truncate_log()
+        return {name: fingerprint(sealed) for name, sealed in done.items()}
+
     def drop_copy(self, holder_recipient: str) -> None:
         """Destroy a person's copies of the vault's private key, as :meth:`destroy` does."""
         with self._writing() as connection:
@@ -237,6 +277,11 @@ class Keyring:
 def fingerprint(sealed: bytes) -> str:
     """Return the SHA-256 of a key as it is kept, hex."""
     return hashlib.sha256(sealed).hexdigest()
+
+
+def _newest(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute("SELECT recipient FROM vault_keys ORDER BY number DESC LIMIT 1").fetchone()
+    return None if row is None else str(row[0])
 
 
 def _listing() -> list[tuple[str, ...]]:

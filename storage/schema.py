@@ -161,10 +161,74 @@ DROP TABLE coverage_before;
 CREATE INDEX coverage_by_end ON coverage (to_ns);
 """
 
+# Who listened to what and why, what was handed over, and what may not be used for now (R12, R14, R15, R18).
+# Recordings are named, not referred to: what was done with one is known when it is erased. Nothing here says
+# who called whom.
+CUSTODY = """
+-- Annex 2: one for each act of listening; complete when every field that the form asks for is filled.
+CREATE TABLE protocols (
+    number        INTEGER PRIMARY KEY,
+    recording     TEXT NOT NULL,
+    case_no       TEXT NOT NULL,
+    purpose       TEXT NOT NULL CHECK (purpose IN ('security', 'quality', 'data-protection')),
+    justification TEXT NOT NULL,
+    person        INTEGER NOT NULL REFERENCES persons (number),
+    second_person INTEGER REFERENCES persons (number),
+    opened_ns     INTEGER NOT NULL,
+    ended_ns      INTEGER,
+    from_s        REAL NOT NULL,
+    to_s          REAL,
+    fields        TEXT NOT NULL CHECK (json_valid(fields)),
+    completed_ns  INTEGER,
+    digest        BLOB
+);
+CREATE INDEX protocols_by_person ON protocols (person, completed_ns);
+CREATE INDEX protocols_by_time   ON protocols (opened_ns);
+
+-- Annexes 3 and 4.
+CREATE TABLE disclosures (
+    number          INTEGER PRIMARY KEY,
+    applicant       TEXT NOT NULL,
+    applied_on      TEXT NOT NULL,
+    ground          TEXT NOT NULL,
+    case_no         TEXT NOT NULL,
+    purpose         TEXT NOT NULL CHECK (purpose IN ('security', 'quality', 'data-protection')),
+    requested_ns    INTEGER NOT NULL,
+    requested_by    TEXT NOT NULL,
+    decision        TEXT CHECK (decision IN ('consent', 'refusal')),
+    decided_by      TEXT,
+    decided_on      TEXT,
+    decision_reason TEXT,
+    decided_ns      INTEGER,
+    exported_ns     INTEGER,
+    exported_by     INTEGER REFERENCES persons (number),
+    receiver        TEXT,
+    manifest_sha256 TEXT,
+    digest          BLOB
+);
+CREATE TABLE disclosed (
+    disclosure INTEGER NOT NULL REFERENCES disclosures (number),
+    id         TEXT NOT NULL,
+    digest     BLOB,
+    PRIMARY KEY (disclosure, id)
+) WITHOUT ROWID;
+
+-- Restricted processing (R18): kept, by a hold of its own, and neither listened to nor handed over.
+CREATE TABLE restricted (
+    id        TEXT PRIMARY KEY,
+    hold      INTEGER NOT NULL REFERENCES holds (number),
+    cause     TEXT NOT NULL CHECK (cause IN ('restriction', 'objection')),
+    reason    TEXT NOT NULL,
+    placed_ns INTEGER NOT NULL,
+    digest    BLOB
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     CALLS,
     COVERAGE,
     VAULT + f"{refresh('coverage', 'true')};\n{refresh('calls', 'true')};\n",
+    CUSTODY,
 )
 
 

@@ -1,0 +1,146 @@
+"""Listening (R2, R12, R13, R14): for a case, a purpose of the ordinance and a justification, by an
+authorised person.
+
+The entry in the journal and the protocol are on disk before the first sample is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bystander.custody import protocols
+from bystander.custody.audio import Audio, open_audio
+from bystander.custody.desk import PURPOSES, CustodyProblem, Desk
+from bystander.custody.persons import Person, Unlock, admit
+from bystander.storage.agefile import Identity
+from bystander.storage.digest import refresh
+from bystander.storage.index import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody wants to hear, and why. ``unlock`` gives the keys of those who listen, one or two."""
+
+    recording: str
+    case: str
+    purpose: str
+    justification: str
+    unlock: Sequence[Unlock]
+    from_s: float = 0.0
+    to_s: float | None = None
+    two_persons: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """An act of listening under way; :func:`end` it when it is over."""
+
+    protocol: int
+    entry: Entry
+    persons: tuple[Person, ...]
+    audio: Audio
+    from_s: float
+    to_s: float
+
+
+def refuse_unreasoned(
+    desk: Desk, what: str, case: str, purpose: str, justification: str, **facts: object
+) -> None:
+    """Refuse an act without case, purpose and justification (R2, R12)."""
+    if not case.strip():
+        desk.refuse(what, "no-case", "no case: give --case, the number of the case it is for (R12)", **facts)
+    if not purpose.strip():
+        line = f"no purpose: give --purpose, one of {', '.join(PURPOSES)} (R2)"
+        desk.refuse(what, "no-purpose", line, **facts)
+    if purpose not in PURPOSES:
+        line = f"{purpose!r}: not a purpose of the ordinance; it knows {', '.join(PURPOSES)} (R2)"
+        desk.refuse(what, "wrong-purpose", line, **facts)
+    if not justification.strip():
+        line = "no justification: say with --justification why it is needed (R12)"
+        desk.refuse(what, "no-justification", line, **facts)
+
+
+async def begin(desk: Desk, ask: Ask) -> Hearing:
+    """Open a recording to those who may hear it. Raises Refused, journalled, and CustodyProblem."""
+    refuse_unreasoned(desk, "listen", ask.case, ask.purpose, ask.justification)
+    entry = await desk.recording("listen", ask.recording)
+    await desk.refuse_restricted("listen", [entry.id], case=ask.case)
+    facts = {"recording": entry.id, "case": ask.case}
+    persons, vault = await _admitted(desk, ask, entry)
+    for who in persons:
+        if late := await protocols.overdue(desk, who):
+            line = (
+                f"{who.name}: protocol {late[0]} of an earlier listening is not finished; fill it first (R14)"
+            )
+            desk.refuse("listen", "unfinished-protocol", line, person=who.number, protocol=late[0], **facts)
+    audio = open_audio(desk, entry, vault)
+    to_s = audio.duration_s if ask.to_s is None else min(ask.to_s, audio.duration_s)
+    if not 0 <= ask.from_s < to_s:
+        raise CustodyProblem(
+            f"{entry.id}: lasts {audio.duration_s:.1f} s; nothing lies from {ask.from_s:g} s to {to_s:g} s"
+        )
+    number = await _open_protocol(desk, ask, entry, persons)
+    desk.note(
+        "listen",
+        protocol=number,
+        persons=[who.number for who in persons],
+        purpose=ask.purpose,
+        from_s=round(ask.from_s, 3),
+        to_s=round(to_s, 3),
+        **facts,
+    )
+    return Hearing(number, entry, tuple(persons), audio, ask.from_s, to_s)
+
+
+async def end(desk: Desk, hearing: Hearing, heard_to_s: float, ended_ns: int) -> None:
+    """Note up to which second somebody listened."""
+    to_s = round(min(hearing.to_s, max(hearing.from_s, heard_to_s)), 3)
+    async with desk.index.transaction() as connection:
+        await connection.execute(
+            "UPDATE protocols SET ended_ns = ?, to_s = ? WHERE number = ?", [ended_ns, to_s, hearing.protocol]
+        )
+        await connection.execute(refresh("protocols", "number = ?"), [hearing.protocol])
+    desk.note(
+        "listened",
+        protocol=hearing.protocol,
+        recording=hearing.entry.id,
+        from_s=round(hearing.from_s, 3),
+        to_s=to_s,
+    )
+
+
+async def _admitted(desk: Desk, ask: Ask, entry: Entry) -> tuple[list[Person], list[Identity]]:
+    facts = {"recording": entry.id, "case": ask.case}
+    wanted = 2 if ask.two_persons or desk.rules.two_persons else 1
+    if not ask.unlock:
+        desk.refuse("listen", "no-identity", "no identity: give --identity, the file with your key", **facts)
+    persons: list[Person] = []
+    vault: list[Identity] = []
+    for unlock in ask.unlock:
+        who, vault = await admit(desk, unlock, "listen", **facts)
+        persons.append(who)
+    persons = list({who.number: who for who in persons}.values())
+    if len(persons) < wanted:
+        line = "two persons must listen together; give --identity twice, each with its passphrase"
+        desk.refuse("listen", "one-person", line, person=persons[0].number, **facts)
+    if len(persons) > 2:
+        raise CustodyProblem("two persons at most sign a protocol; give one identity or two")
+    return persons, vault
+
+
+async def _open_protocol(desk: Desk, ask: Ask, entry: Entry, persons: list[Person]) -> int:
+    async with desk.index.transaction() as connection:
+        cursor = await connection.execute(
+            "INSERT INTO protocols (recording, case_no, purpose, justification, person, "
+            "second_person, opened_ns, "
+            "from_s, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{}')",
+            [
+                *(entry.id, ask.case.strip(), ask.purpose, ask.justification.strip(), persons[0].number),
+                *(persons[1].number if len(persons) > 1 else None, desk.now_ns, ask.from_s),
+            ],
+        )
+        number = cursor.lastrowid
+        assert number is not None
+        await connection.execute(refresh("protocols", "number = ?"), [number])
+    return number

@@ -1,0 +1,139 @@
+"""The printed forms of the ordinance (annexes 1 to 4) and the supervisor's report, as PDF by typst, in
+Polish.
+
+What people have written reaches the templates as data, never as source: a name may hold any character.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from typing import Any, Final
+
+_PURPOSES: Final = {
+    "security": "bezpieczeństwo informacji",
+    "quality": "jakość obsługi (skargi i wnioski)",
+    "data-protection": "ochrona danych osobowych rozmówców",
+}
+
+
+class PrintProblem(Exception):  # noqa: N818  (what a person is told)
+    """A form cannot be printed. The message is one clear line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The office as the forms name it; what is empty is a dotted line. ``dpo``: how to reach that officer."""
+
+    name: str = ""
+    address: str = ""
+    president: str = ""
+    dpo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who signs."""
+
+    name: str
+    post: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningForm:
+    """Annex 2. Dates are YYYY-MM-DD, times HH:MM:SS."""
+
+    number: int
+    on: str
+    persons: tuple[Person, ...]
+    call_date: str
+    call_time: str
+    parties: str
+    location: str
+    breach: str
+    causes: str
+    actions: str
+    inquiry: str
+    position: str
+    completed_on: str
+    case: str
+    purpose: str
+    justification: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestForm:
+    """Annex 3. ``calls`` are (date, number); ``decision`` is "consent", "refusal", or empty."""
+
+    number: int
+    applicant: str
+    on: str
+    calls: tuple[tuple[str, str], ...]
+    ground: str
+    decision: str
+    decided_by: str
+    decided_on: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverForm:
+    """Annex 4. ``rows`` are (date and time, number, length, SHA-256 of the file in hex)."""
+
+    number: int
+    on: str
+    giver: str
+    receiver: str
+    requested_on: str
+    rows: tuple[tuple[str, str, str, str], ...]
+
+
+def information(office: Office) -> bytes:
+    """Return annex 1, the information clause. Raises PrintProblem."""
+    return _pdf("information", office, {})
+
+
+def listening(office: Office, form: ListeningForm) -> bytes:
+    """Return annex 2, the protocol of a listening. Raises PrintProblem."""
+    return _pdf("listening", office, asdict(form) | {"purpose": _PURPOSES.get(form.purpose, form.purpose)})
+
+
+def request(office: Office, form: RequestForm) -> bytes:
+    """Return annex 3, a request and the decision on it. Raises PrintProblem."""
+    return _pdf("request", office, asdict(form))
+
+
+def handover(office: Office, form: HandoverForm) -> bytes:
+    """Return annex 4, the protocol of handing over, in two identical copies. Raises PrintProblem."""
+    return _pdf("handover", office, asdict(form))
+
+
+def supervision(office: Office, report: Mapping[str, Any]) -> bytes:
+    """Return the supervisor's report (custody/supervision.py) with charts. Raises PrintProblem."""
+    return _pdf("supervision", office, dict(report))
+
+
+def _pdf(template: str, office: Office, form: Mapping[str, Any]) -> bytes:
+    try:
+        import typst
+    except ImportError:
+        raise PrintProblem(
+            "typst is missing, which prints the forms; install Bystander's dependencies"
+        ) from None
+    data = json.dumps({"office": asdict(office), "form": form}, ensure_ascii=False)
+    folder = resources.files("bystander.custody") / "forms"
+    with resources.as_file(folder) as root:
+        try:
+            made = typst.compile(
+                str(root / f"{template}.typ"),
+                root=str(root),
+                ignore_system_fonts=True,
+                sys_inputs={"data": data},
+            )
+        except (RuntimeError, OSError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise PrintProblem(f"{template}: the form cannot be printed: {why}") from None
+    assert isinstance(made, bytes)
+    return made

@@ -1,0 +1,142 @@
+"""Protocols of listening, annex 2 of the ordinance (R14): each act of listening opens one, which must be
+filled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bystander.custody.desk import CustodyProblem, Desk
+from bystander.custody.persons import Person
+from bystander.custody.printing import ListeningForm
+from bystander.custody.printing import Person as Signatory
+from bystander.storage.digest import refresh
+from bystander.storage.entry import time_ns
+from bystander.storage.index import Index
+
+#: What the form asks for, beside what is known already. The mayor's position comes later, and is not
+# waited for.
+REQUIRED: Final = ("parties", "location", "breach", "causes", "actions", "inquiry")
+FIELDS: Final = (*REQUIRED, "position")
+_COLUMNS: Final = (
+    "number, recording, case_no, purpose, justification, person, second_person, opened_ns, ended_ns, "
+    "from_s, to_s, "
+    "fields, completed_ns"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One protocol; ``fields`` are those of FIELDS that are filled. Times are ns UTC, of the audio in
+    seconds.
+    """
+
+    number: int
+    recording: str
+    case: str
+    purpose: str
+    justification: str
+    person: int
+    second_person: int | None
+    opened_ns: int
+    ended_ns: int | None
+    from_s: float
+    to_s: float | None
+    fields: dict[str, str]
+    completed_ns: int | None
+
+    @property
+    def missing(self) -> list[str]:
+        """The fields that must be filled and are not."""
+        return [name for name in REQUIRED if not self.fields.get(name)]
+
+
+async def protocols(
+    index: Index, *, since_ns: int | None = None, until_ns: int | None = None
+) -> list[Protocol]:
+    """Return the protocols opened in a period, oldest first."""
+    rows = await index.rows(
+        f"SELECT {_COLUMNS} FROM protocols WHERE opened_ns >= ? AND opened_ns < ? ORDER BY number",
+        [since_ns or 0, until_ns if until_ns is not None else 2**62],
+    )
+    return [_of(row) for row in rows]
+
+
+async def protocol(index: Index, number: int) -> Protocol:
+    """Return one protocol. Raises CustodyProblem."""
+    rows = await index.rows(f"SELECT {_COLUMNS} FROM protocols WHERE number = ?", [number])
+    if not rows:
+        raise CustodyProblem(f"{number}: no such protocol; `bystander protocol list` shows them")
+    return _of(rows[0])
+
+
+async def overdue(desk: Desk, who: Person) -> list[int]:
+    """Return the protocols that a person should have finished by now."""
+    due_ns = desk.now_ns - int(desk.rules.protocol_days * 86_400) * 1_000_000_000
+    rows = await desk.index.rows(
+        "SELECT number FROM protocols WHERE (person = ? OR second_person = ?) AND completed_ns IS NULL "
+        "AND opened_ns <= ? ORDER BY number",
+        [who.number, who.number, due_ns],
+    )
+    return [row[0] for row in rows]
+
+
+async def fill(desk: Desk, number: int, said: Mapping[str, str]) -> Protocol:
+    """Fill fields of a protocol; it is complete when none is missing any more. Raises CustodyProblem.
+
+    A complete protocol takes nothing more but the mayor's position: what was signed does not change.
+    """
+    before = await protocol(desk.index, number)
+    said = {name: value.strip() for name, value in said.items()}
+    if strange := [name for name in said if name not in FIELDS]:
+        raise CustodyProblem(f"{strange[0]!r}: the form has no such field; it has {', '.join(FIELDS)}")
+    if empty := [name for name, value in said.items() if not value]:
+        raise CustodyProblem(f"{empty[0]} is empty; say it in words")
+    if not said:
+        raise CustodyProblem(f"nothing to fill; missing: {', '.join(before.missing) or 'nothing'}")
+    if before.completed_ns is not None and set(said) != {"position"}:
+        raise CustodyProblem(f"protocol {number} is complete; only the position can still be added")
+    fields = before.fields | said
+    whole = all(fields.get(name) for name in REQUIRED)
+    async with desk.index.transaction() as connection:
+        await connection.execute(
+            "UPDATE protocols SET fields = ?, completed_ns = coalesce(completed_ns, ?) WHERE number = ?",
+            [json.dumps(fields, ensure_ascii=False), desk.now_ns if whole else None, number],
+        )
+        await connection.execute(refresh("protocols", "number = ?"), [number])
+    desk.note("protocol-filled", protocol=number, fields=sorted(said), complete=whole)
+    return await protocol(desk.index, number)
+
+
+async def form(desk: Desk, number: int) -> ListeningForm:
+    """Return a protocol as it is printed. Of a recording that was erased the form says no more than the
+    protocol.
+    """
+    found = await protocol(desk.index, number)
+    persons = []
+    for one in (found.person, found.second_person):
+        if one is not None:
+            rows = await desk.index.rows("SELECT name, post FROM persons WHERE number = ?", [one])
+            persons += [Signatory(*row) for row in rows]
+    entry = await desk.index.entry(found.recording)
+    began = desk.local(time_ns(entry.call["started_at"])) if entry is not None else None
+    return ListeningForm(
+        number=found.number,
+        on=f"{desk.local(found.opened_ns):%Y-%m-%d}",
+        persons=tuple(persons),
+        call_date=f"{began:%Y-%m-%d}" if began else "",
+        call_time=f"{began:%H:%M:%S}" if began else "",
+        **{name: found.fields.get(name, "") for name in FIELDS},
+        completed_on=f"{desk.local(found.completed_ns):%Y-%m-%d}" if found.completed_ns is not None else "",
+        case=found.case,
+        purpose=found.purpose,
+        justification=found.justification,
+    )
+
+
+def _of(row: tuple[Any, ...]) -> Protocol:
+    *begin, fields, completed_ns = row
+    return Protocol(*(*begin, json.loads(fields), completed_ns))
