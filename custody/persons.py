@@ -25,8 +25,10 @@ ROLES: Final = ("listener", "supervisor", "administrator")
 State = Literal["valid", "not yet valid", "lapsed", "revoked"]
 #: Gives a person's key, or raises SealProblem: a passphrase is asked for, or read, outside this room.
 Unlock = Callable[[], Identity]
-_COLUMNS: Final = "number, name, post, authorisation, authorised_on, valid_from, "
-"valid_until, role, recipient, added_ns, revoked_ns"
+_COLUMNS: Final = (
+    "number, name, post, authorisation, authorised_on, valid_from, valid_until, role, recipient, "
+    "added_ns, revoked_ns"
+)
 
 
 @dataclass(frozen=True, slots=True)
