@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from bystander.announcement import Check, load
 from bystander.config import Config
 from bystander.errors import UserError
 from bystander.finish import finish
@@ -65,6 +66,7 @@ class Filing:
         self._terms = config.terms()
         self._container: Container = config.vault.container if config.vault is not None else "wav"
         self._sealer = Sealer()
+        self._announcement = _check_of(config)
         self._loop = asyncio.get_running_loop()
         self._giving_up = threading.Event()
         self._entries: asyncio.Queue[tuple[Entry, Finished] | None] = asyncio.Queue()
@@ -167,7 +169,13 @@ class Filing:
         try:
             # Asked for each call: `persons rotate` may have changed it.
             recipient = vault.keyring.recipient
-            order = SealOrder(recipient, self._container, evidence_of(call), self._config.recording.spool)
+            order = SealOrder(
+                recipient,
+                self._container,
+                evidence_of(call),
+                self._config.recording.spool,
+                self._announcement if is_incoming(call) else None,
+            )
             sealed = self._sealer.seal(call.job, order)
             vault.keyring.add(name, sealed.key_blob, recipient)
         except KeyringProblem as problem:
@@ -224,6 +232,20 @@ class Filing:
                 self.verdicts[verdict] += 1
             self.sealed += entry.sealed
             log.info("%s %s", entry.id, verdict or entry.call["state"])
+
+
+def is_incoming(call: Finished) -> bool:
+    """Tell whether a call is one that should open with the office's announcement (R3)."""
+    return isinstance(call, FinishedCall) and call.call.direction == "incoming"
+
+
+def _check_of(config: Config) -> Check | None:
+    """Return what to look for. Raises UserError for a reference that cannot be used."""
+    made = config.announcement
+    if made.reference is None:
+        return None
+    load(made.reference)
+    return Check(made.reference, made.within_s)
 
 
 def evidence_of(call: Finished) -> bytes:

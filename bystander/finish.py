@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bystander.codecs.decoded import Sound, sound_of
 from bystander.codecs.decoder import Parameters
@@ -71,6 +72,8 @@ class Written:
     encrypted: bool = False
     presses: list[tuple[int, str, str]] = field(default_factory=list)
     """(capture time in ns, digit, by), RFC 4733 events."""
+    announcement: dict[str, Any] | None = None
+    """What was heard of the office's announcement (bystander/announcement.py), where that is checked."""
 
 
 @dataclass(slots=True)

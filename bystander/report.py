@@ -96,7 +96,7 @@ def call_object(
     begin_ns = call.answered_ns if call.answered_ns is not None else call.started_ns
     dtmf = [(at, digit, by, "rfc4733") for at, digit, by in written.presses]
     dtmf += [(at, digit, by, "info") for at, digit, by in call.info_digits]
-    return {
+    described = {
         "call_id": call.call_id,
         "linked_call_ids": list(call.linked_call_ids),
         "direction": call.direction,
@@ -123,6 +123,20 @@ def call_object(
         ],
         "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
         "recording": recording_object(written, root),
+    }
+    if written.announcement is not None:
+        described["announcement"] = announcement_object(written.announcement)
+    return described
+
+
+def announcement_object(found: dict[str, Any]) -> dict[str, Any]:
+    """Describe what was heard of the office's announcement (R3)."""
+    return {
+        "state": found["state"],
+        "at": _moment(found["at_ns"]),
+        "heard_s": round(found["heard_s"], 3),
+        "score": found["score"],
+        "star_at": _moment(found["star_ns"]),
     }
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bystander.announcement import Check, check
 from bystander.finish import Job, Written, mix
 from bystander.storage.agefile import Sealed, seal_bytes, seal_stream
 from bystander.storage.container import SUFFIX, Container, parts
@@ -39,6 +40,7 @@ class SealOrder:
     container: Container
     evidence: bytes
     scratch: Path
+    announcement: Check | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ def seal(job: Job, order: SealOrder) -> SealedCall:
         )
         audio = seal_stream(content, path, recipient)
         written.path, written.sha256, written.size_bytes = path, audio.sha256, audio.size_bytes
+        if order.announcement is not None:
+            written.announcement = check(order.announcement, mixed, written)
     evidence_path = job.target.with_suffix(".pcap.age")
     evidence = seal_stream([order.evidence], evidence_path, recipient)
     return SealedCall(written, key_blob, audio, evidence, evidence_path)

@@ -1,0 +1,120 @@
+"""The announcement is heard, missing or cut, whatever the line did to it (R3); and `*` is heard in the
+band.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from bystander.codecs.announcement import RATE_HZ, Reference, look, star_pressed
+from bystander.codecs.resample import resample
+
+SPEECH = Path(__file__).parents[1] / "data/speech"
+
+
+def speech(name: str) -> NDArray[np.int16]:
+    samples, rate_hz = soundfile.read(SPEECH / f"{name}.flac", dtype="int16")
+    return resample(np.asarray(samples, np.int16), int(rate_hz), RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def said() -> NDArray[np.int16]:
+    """Six seconds of speech: the announcement."""
+    return speech("callee")[RATE_HZ // 2 : RATE_HZ * 13 // 2]
+
+
+@pytest.fixture(scope="module")
+def other() -> NDArray[np.int16]:
+    return np.resize(speech("caller"), 40 * RATE_HZ)
+
+
+def call(said: NDArray[np.int16], other: NDArray[np.int16], at_s: float) -> NDArray[np.int16]:
+    """Twenty-odd seconds of a channel: other speech, with something said in it."""
+    at = int(at_s * RATE_HZ)
+    return np.concatenate((other[:at], said, other[at : at + 10 * RATE_HZ])).astype(np.int16)
+
+
+def test_r3_heard(said: NDArray[np.int16], other: NDArray[np.int16]) -> None:
+    found = look(Reference.from_samples(said, RATE_HZ), call(said, other, 3.0), RATE_HZ)
+    assert found.state == "heard" and found.score == 1.0
+    assert found.at_s == pytest.approx(3.0, abs=0.3)
+
+
+def test_r3_missing(said: NDArray[np.int16], other: NDArray[np.int16]) -> None:
+    reference = Reference.from_samples(said, RATE_HZ)
+    for channel in (other, np.zeros(RATE_HZ * 20, np.int16), other[:0], other[:100]):
+        found = look(reference, channel, RATE_HZ)
+        assert (found.state, found.at_s) == ("missing", None)
+
+
+@pytest.mark.parametrize("share", [0.35, 0.5, 0.7])
+def test_r3_cut(said: NDArray[np.int16], other: NDArray[np.int16], share: float) -> None:
+    reference = Reference.from_samples(said, RATE_HZ)
+    part = said[: int(len(said) * share)]
+    for channel in (call(part, other, 2.0), call(part, other, 2.0)[: 2 * RATE_HZ + len(part)]):
+        found = look(reference, channel, RATE_HZ)
+        assert found.state == "cut"
+        assert found.heard_s == pytest.approx(share * 6, abs=1.0)
+
+
+def test_r3_what_the_line_does_to_it(said: NDArray[np.int16], other: NDArray[np.int16]) -> None:
+    reference = Reference.from_samples(said, RATE_HZ)
+    rng = np.random.default_rng(1)
+    channel = call(said, other, 4.0).astype(np.float64)
+    lossy = channel.copy()
+    for packet in rng.choice(len(channel) // 160, len(channel) // 160 // 33, replace=False):
+        lossy[packet * 160 : packet * 160 + 160] = 0
+    noisy = channel + rng.normal(0, np.sqrt((channel**2).mean()) * 0.3, len(channel))
+    slipped = np.insert(lossy, 5 * RATE_HZ, np.zeros(300))
+    for changed in (lossy, noisy, slipped, channel * 0.25):
+        found = look(reference, np.clip(changed, -32768, 32767).astype(np.int16), RATE_HZ)
+        assert found.state == "heard", found
+        assert found.at_s == pytest.approx(4.0, abs=0.3)
+
+
+def test_it_must_begin_in_time(said: NDArray[np.int16], other: NDArray[np.int16]) -> None:
+    reference = Reference.from_samples(said, RATE_HZ)
+    channel = call(said, other, 12.0)
+    assert look(reference, channel, RATE_HZ, within_s=20).state == "heard"
+    assert look(reference, channel, RATE_HZ, within_s=5).state == "missing"
+
+
+def test_rates_may_differ(said: NDArray[np.int16], other: NDArray[np.int16]) -> None:
+    reference = Reference.from_samples(resample(said, RATE_HZ, 44100), 44100)
+    channel = resample(call(said, other, 3.0), RATE_HZ, 16000)
+    assert look(reference, channel, 16000).state == "heard"
+
+
+@pytest.mark.parametrize(
+    ("samples", "why"),
+    [
+        (np.zeros(RATE_HZ * 3, np.int16), "silent"),
+        (np.full(RATE_HZ // 2, 9000, np.int16), "shorter"),
+        (np.full(RATE_HZ * 130, 9000, np.int16), "longer"),
+    ],
+)
+def test_what_is_no_announcement_is_refused(samples: NDArray[np.int16], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Reference.from_samples(samples, RATE_HZ)
+
+
+def tone(low_hz: float, high_hz: float, seconds: float) -> NDArray[np.int16]:
+    t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    wave = np.sin(2 * np.pi * low_hz * t) + np.sin(2 * np.pi * high_hz * t)
+    return np.asarray(6000 * wave, np.int16)
+
+
+def test_r3_the_star_in_the_band(other: NDArray[np.int16]) -> None:
+    quiet = np.zeros(RATE_HZ, np.int16)
+    channel = np.concatenate(
+        (quiet, tone(941, 1209, 0.1), quiet, tone(770, 1336, 0.1), tone(941, 1209, 0.02), quiet)
+    )
+    (at_s,) = star_pressed(channel, RATE_HZ)
+    assert at_s == pytest.approx(1.0, abs=0.03)
+    assert star_pressed(other, RATE_HZ) == []
+    assert star_pressed(quiet[:100], RATE_HZ) == []
