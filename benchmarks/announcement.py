@@ -1,8 +1,7 @@
 """The check of the announcement on generated calls: misses, false hits, and what it costs.
 
-`python -m benchmarks.announcement [--calls N]`: half of the calls have the announcement (some cut short),
-the others
-have other announcements, speech, music and ringing. Speech is espeak-ng's, in several voices.
+`python -m benchmarks.announcement [--calls N]`: half of the calls have the announcement (some cut short), the
+others have other announcements, speech, music and ringing. Speech is espeak-ng's, in several voices.
 """
 
 from __future__ import annotations

@@ -49,8 +49,7 @@ def check(made: Check, mixed: Mix, written: Written) -> dict[str, Any] | None:
     """Return what was heard of the announcement, for the call's object; None if the reference cannot be read.
 
     The office's side of an incoming call is the callee; ``written`` says where the recording begins, and
-    which
-    telephone events there were.
+    which telephone events there were.
     """
     try:
         reference = _known(made.reference, made.reference.stat().st_mtime_ns)

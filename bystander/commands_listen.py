@@ -11,6 +11,7 @@ import typer
 from bystander.acts import load, say
 from bystander.commands_record import ConfigFile, Json
 from bystander.desks import Identities, PassphraseFiles, no_cores, office_of, unlocking, with_desk, write_new
+from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json
 
@@ -68,12 +69,17 @@ def listen(
     )
     hearing = with_desk(settings, lambda desk: listening.begin(desk, ask))
     wav = hearing.audio.wav(hearing.from_s, hearing.to_s)
-    heard_s = 0.0
+    heard_s, status = 0.0, 0
     try:
         # Nobody else waits while somebody listens: the index is open before and after, not meanwhile.
-        heard_s = play(wav, player, hearing.audio.rate_hz * hearing.audio.channels * 2)
+        heard_s, status = play(wav, player, hearing.audio.rate_hz * hearing.audio.channels * 2)
     finally:
         with_desk(settings, lambda desk: _end(desk, hearing, heard_s))
+    if status:
+        raise UserError(
+            f"the player ended with status {status}; protocol {hearing.protocol} is open all the "
+            f"same; see --player"
+        )
     to = min(hearing.to_s, hearing.from_s + heard_s)
     facts = {
         "protocol": hearing.protocol,
@@ -85,8 +91,7 @@ def listen(
     }
     text = (
         f"{t('listened')}: {hearing.from_s:.1f}–{to:.1f} s; {t('protocol')} {hearing.protocol}, "
-        f"{t('fill it with')} "
-        f"`bystander protocol fill {hearing.protocol}`"
+        f"{t('fill it with')} `bystander protocol fill {hearing.protocol}`"
     )
     say(facts, text, json=json)
     return 0
@@ -204,8 +209,8 @@ def _line(one: Protocol, settings: Config) -> str:
     when = from_ns(one.opened_ns).astimezone(settings.zone())
     state = t("complete") if one.completed_ns is not None else t("open")
     return (
-        f"{one.number:>4}  {when:%Y-%m-%d %H:%M}  {one.recording}  "
-        f"{plain(one.case):<16} {t(one.purpose):<16} {state}"
+        f"{one.number:>4}  {when:%Y-%m-%d %H:%M}  {one.recording}  {plain(one.case):<16} "
+        f"{t(one.purpose):<16} {state}"
     )
 
 

@@ -196,9 +196,9 @@ def persons_rotate(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Make a new key for the vault and seal every recording's key to it: what copies of the old one there
-    may be open
-    nothing any more."""
+    """Make a new key for the vault and seal every recording's key to it: what copies of the old one there may
+    be open nothing any more.
+    """
     from bystander.custody import persons as room
     from bystander.storage.identity import new_identity
     from bystander.vault import announce_rotation, settle_rotation

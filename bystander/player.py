@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from typing import Final
@@ -24,11 +23,12 @@ _AHEAD_S: Final = 2.0
 _PIECE_S: Final = 0.25
 
 
-def play(wav: bytes, command: str | None, bytes_a_second: int) -> float:
-    """Play a WAV; return how many seconds of it were given to the player, however that ended.
+def play(wav: bytes, command: str | None, bytes_a_second: int) -> tuple[float, int]:
+    """Play a WAV; return how many seconds of it were given to the player, however that ended, and its exit
+    status.
 
     ``command`` is a shell command that gets the WAV on standard input, as fast as it takes it; without one an
-    installed player is looked for, and is fed as it plays. Raises UserError: no player, or it failed.
+    installed player is looked for, and is fed as it plays. Raises UserError: no player.
     """
     arguments = [command] if command is not None else list(_installed())
     try:
@@ -47,14 +47,7 @@ def play(wav: bytes, command: str | None, bytes_a_second: int) -> float:
         process.terminate()
         process.wait()
         status = 0
-    given = feed.given
-    if status != 0 and given <= _HEADER_BYTES:
-        raise UserError(
-            f"{arguments[0]}: the player ended with status {status} and took nothing; see --player"
-        )
-    if status != 0:
-        sys.stderr.write(f"bystander: the player ended with status {status}\n")
-    return max(0.0, (min(given, len(wav)) - _HEADER_BYTES) / bytes_a_second)
+    return max(0.0, (min(feed.given, len(wav)) - _HEADER_BYTES) / bytes_a_second), status
 
 
 class _Feed:

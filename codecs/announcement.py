@@ -1,10 +1,9 @@
 """Was the office's announcement heard (R3)? Normalised cross-correlation with the announcement itself.
 
 The announcement is cut into segments of half a second, and each is looked for where the ones before it say
-that it
-should be: so a lost packet costs one segment, a buffer that slipped moves the rest a little, and neither
-gain, nor coding,
-nor a voice over it hides the whole. Nothing else about the voices is computed (R19).
+that it should be: so a lost packet costs one segment, a buffer that slipped moves the rest a little, and
+neither gain, nor coding, nor a voice over it hides the whole. Nothing else about the voices is computed
+(R19).
 """
 
 from __future__ import annotations
@@ -100,31 +99,44 @@ def look(reference: Reference, samples: NDArray[np.int16], rate_hz: int, within_
         return nothing
     starts = int(within_s * RATE_HZ) // _BLOCK + 1
     # Its beginning is looked for everywhere, the rest where the beginning says: that costs a quarter.
-    alike = np.zeros(len(reference.judged))
     total = np.zeros(starts)
-    opening = reference.judged[:_OPENING]
-    rows = []
     whole = _Sound(sound)
-    for number in opening:
+    for number in reference.judged[:_OPENING]:
         row = _best_near(whole.likeness(reference.segments[number]))
         row = row[number * _SEGMENT // _BLOCK :][:starts]
-        rows.append(row)
         total[: len(row)] += np.where(row > _ALIKE, row, 0.0)
     best = int(total.argmax())
     if not total[best]:
         return nothing
+    alike, begin = _followed(reference, sound, best * _BLOCK)
+    return _judged(reference, alike, begin / RATE_HZ)
+
+
+def _followed(
+    reference: Reference, sound: NDArray[np.float32], begin: int
+) -> tuple[NDArray[np.float64], int]:
+    """Return how alike each judged segment is, each looked for where the one before says, and the sample at
+    which the announcement begins; ``begin`` is about where.
+    """
+    alike = np.zeros(len(reference.judged))
+    slip, first = 0, begin
     for at, number in enumerate(reference.judged):
-        if at < len(opening):
-            alike[at] = rows[at][best] if best < len(rows[at]) else 0.0
-        else:
-            place = best * _BLOCK + number * _SEGMENT
-            near = sound[max(0, place - _SLIP * _BLOCK) : place + _SEGMENT + (_SLIP + 1) * _BLOCK]
-            if len(near) >= _SEGMENT:
-                alike[at] = _Sound(near).likeness(reference.segments[number]).max()
-    return _judged(reference, alike, best)
+        place = begin + slip + number * _SEGMENT
+        start = max(0, place - _SLIP * _BLOCK)
+        near = sound[start : place + _SEGMENT + _SLIP * _BLOCK]
+        if len(near) < _SEGMENT:
+            continue
+        row = _Sound(near).likeness(reference.segments[number])
+        found = int(row.argmax())
+        alike[at] = row[found]
+        if row[found] > _ALIKE:
+            if not (alike[:at] > _ALIKE).any():
+                first = start + found - number * _SEGMENT
+            slip = start + found - number * _SEGMENT - begin
+    return alike, max(0, first)
 
 
-def _judged(reference: Reference, alike: NDArray[np.float64], block: int) -> Finding:
+def _judged(reference: Reference, alike: NDArray[np.float64], at_s: float) -> Finding:
     found = alike > _ALIKE
     score = float(found.mean())
     if not found.any():
@@ -134,7 +146,6 @@ def _judged(reference: Reference, alike: NDArray[np.float64], block: int) -> Fin
     within = np.flatnonzero(found & (share >= 0.5))
     last = int(within[-1]) if len(within) else 0
     heard_s = (reference.judged[last] + 1) * _SEGMENT / RATE_HZ
-    at_s = block * _BLOCK / RATE_HZ
     tail = max(2, len(found) // 5)
     if score >= _HEARD and found[-tail:].sum() * 3 >= tail:
         return Finding("heard", at_s, heard_s, score)

@@ -95,8 +95,7 @@ class Desk:
                     what,
                     "restricted",
                     f"{name}: its processing is restricted ({rows[0][0]}): it is kept, and neither "
-                    f"listened to nor "
-                    "handed over; see `bystander rights`",
+                    "listened to nor handed over; see `bystander rights`",
                     recording=name,
                     **facts,
                 )

@@ -1,10 +1,9 @@
 """Disclosure (R15, annexes 3 and 4): a written request, the mayor's decision, and only then a copy to hand
 over.
 
-What is exported is exactly what was consented to. The request, the decision and the handing over stay in
-the index,
-also of what was refused; who called whom is not written there, and is read from the recordings while they
-exist.
+What is exported is exactly what was consented to. The request, the decision and the handing over stay in the
+index, also of what was refused; who called whom is not written there, and is read from the recordings while
+they exist.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from bystander.storage.index import Index
 DECISIONS: Final = ("consent", "refusal")
 _COLUMNS: Final = (
     "number, applicant, applied_on, ground, case_no, purpose, requested_ns, requested_by, decision, "
-    "decided_by, "
-    "decided_on, decision_reason, decided_ns, exported_ns, exported_by, receiver, manifest_sha256"
+    "decided_by, decided_on, decision_reason, decided_ns, exported_ns, exported_by, receiver, "
+    "manifest_sha256"
 )
 
 
@@ -104,8 +103,7 @@ async def request(desk: Desk, asked: Request) -> Disclosure:
     async with desk.index.transaction() as connection:
         cursor = await connection.execute(
             "INSERT INTO disclosures (applicant, applied_on, ground, case_no, purpose, requested_ns, "
-            "requested_by) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "requested_by) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 *(
                     asked.applicant.strip(),
@@ -148,9 +146,8 @@ async def decide(
     decided_on = day(on, "date of the decision") if on else desk.today.isoformat()
     async with desk.index.transaction() as connection:
         await connection.execute(
-            "UPDATE disclosures SET decision = ?, decided_by = ?, decided_on = ?, decision_reason = "
-            "?, decided_ns = ? "
-            "WHERE number = ?",
+            "UPDATE disclosures SET decision = ?, decided_by = ?, decided_on = ?, decision_reason = ?, "
+            "decided_ns = ? WHERE number = ?",
             [decision, by.strip(), decided_on, reason, desk.now_ns, number],
         )
         await connection.execute(refresh("disclosures", "number = ?"), [number])

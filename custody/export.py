@@ -2,8 +2,7 @@
 signature.
 
 A folder appears whole or not at all. `SHA256SUMS` names every file but itself and its signature; the
-signature
-(Ed25519, RFC 8032) is over its bytes, so that it covers all of them.
+signature (Ed25519, RFC 8032) is over its bytes, so that it covers all of them.
 """
 
 from __future__ import annotations
@@ -129,9 +128,8 @@ def _fill(
 def verify_export(folder: Path, key_hex: str | None = None) -> list[str]:
     """Return what is wrong with a folder that was handed over, a line each; nothing when it is whole.
 
-    ``key_hex`` is the recorder's public key, as the office gave it by another way; without it the
-    signature says only
-    that folder and key belong together. Raises CustodyProblem for a folder that is none.
+    ``key_hex`` is the recorder's public key, as the office gave it by another way; without it the signature
+    says only that folder and key belong together. Raises CustodyProblem for a folder that is none.
     """
     sums, signature, public = (_read(folder / name) for name in (SUMS, SIGNATURE, PUBLIC))
     known = public.decode("ascii", "replace").strip()

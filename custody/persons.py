@@ -1,10 +1,9 @@
-"""The register "Rejestracja rozmów telefonicznych": who may listen, on whose authorisation, from when to
-when (R13).
+"""The register "Rejestracja rozmów telefonicznych": who may listen, on whose authorisation, from when to when
+(R13).
 
 A listener has a copy of the vault's key, sealed to a key of their own. To give one to another person takes
-somebody who
-has one. Whoever is revoked, or whose authorisation has lapsed, loses the copy at once; the last copy is never
-destroyed, because nobody could ever listen again.
+somebody who has one. Whoever is revoked, or whose authorisation has lapsed, loses the copy at once; the last
+copy is never destroyed, because nobody could ever listen again.
 """
 
 from __future__ import annotations
@@ -145,8 +144,7 @@ async def add(desk: Desk, new: NewPerson, recipient: str | None, vault: Sequence
     async with desk.index.transaction() as connection:
         cursor = await connection.execute(
             "INSERT INTO persons (name, post, authorisation, authorised_on, valid_from, valid_until, "
-            "role, recipient, "
-            "added_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "role, recipient, added_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 *(new.name, new.post, new.authorisation, new.authorised_on, new.valid_from, new.valid_until),
                 *(new.role, recipient, desk.now_ns),

@@ -23,8 +23,7 @@ REQUIRED: Final = ("parties", "location", "breach", "causes", "actions", "inquir
 FIELDS: Final = (*REQUIRED, "position")
 _COLUMNS: Final = (
     "number, recording, case_no, purpose, justification, person, second_person, opened_ns, ended_ns, "
-    "from_s, to_s, "
-    "fields, completed_ns"
+    "from_s, to_s, fields, completed_ns"
 )
 
 

@@ -1,8 +1,8 @@
 """The rights of the persons recorded (R18): restriction, objection, and a copy of what is kept about them.
 
 Restricted is: kept, by a hold of its own, so that no term ends it meanwhile, and neither listened to nor
-handed over.
-Erasing is the one function of `retention/erasure.py`; it refuses what is held, and so what is restricted.
+handed over. Erasing is the one function of `retention/erasure.py`; it refuses what is held, and so what is
+restricted.
 """
 
 from __future__ import annotations

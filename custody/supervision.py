@@ -113,9 +113,8 @@ async def _calls(desk: Desk, since_ns: int, until_ns: int) -> dict[str, Any]:
 async def _announcements(desk: Desk, since_ns: int, until_ns: int) -> dict[str, Any]:
     """Count incoming calls by whether the announcement was heard (R3)."""
     rows = await desk.index.rows(
-        "SELECT id, call ->> '$.announcement.state' FROM calls WHERE direction = 'incoming' AND "
-        "state = 'answered' "
-        "AND started_ns >= ? AND started_ns < ? ORDER BY id",
+        "SELECT id, call ->> '$.announcement.state' FROM calls WHERE direction = 'incoming' "
+        "AND state = 'answered' AND started_ns >= ? AND started_ns < ? ORDER BY id",
         [since_ns, until_ns],
     )
     counted = Counter(state or "unchecked" for _, state in rows)

@@ -17,6 +17,7 @@ from bystander.storage.identity import new_identity, recipient_text
 from bystander.storage.index import Entry, Index
 from bystander.storage.keyring import Keyring, fingerprint
 from bystander.storage.signing import RecorderKey
+from bystander.storage.wav import header
 
 _T = TypeVar("_T")
 START = datetime(2026, 8, 31, 12, tzinfo=UTC)
@@ -69,7 +70,9 @@ class Kit:
         blob = seal_bytes(str(key).encode(), recipient_text(self.vault_identity))
         folder = self.root / "2026/08/31"
         audio = seal_stream(
-            [b"RIFF", bytes([number % 251]) * 3000], folder / f"{name}.wav.age", recipient_text(key)
+            [header(2000, 8000), bytes([number % 251]) * 8000],
+            folder / f"{name}.wav.age",
+            recipient_text(key),
         )
         sip = seal_stream([b"INVITE", name.encode()], folder / f"{name}.pcap.age", recipient_text(key))
         self.keyring.add(name, blob)
