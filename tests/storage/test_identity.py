@@ -13,6 +13,7 @@ import pytest
 from bystander.storage.agefile import SealProblem, open_to
 from bystander.storage.identity import new_identity, read_identity, recipient_text, write_identity
 from bystander.storage.opening import open_recording, recording_identity, vault_identities
+from bystander.storage.wav import header
 from tests.terminal import at_terminal
 from tests.vaultkit import Kit, make, name_of
 
@@ -85,7 +86,7 @@ def test_r7_a_stranger_opens_nothing(vault: Kit) -> None:
 def test_a_person_opens_what_was_recorded(vault: Kit, identity: Path) -> None:
     keys = vault_identities(vault.keyring, read_identity(identity, PASSPHRASE))
     path = vault.root / "2026/08/31" / f"{name_of(1)}.wav.age"
-    assert open_recording(vault.keyring, keys, name_of(1), path) == b"RIFF" + b"\1" * 3000
+    assert open_recording(vault.keyring, keys, name_of(1), path) == header(2000, 8000) + b"\1" * 8000
     with pytest.raises(SealProblem, match="cannot read the sealed file: No such file"):
         open_recording(vault.keyring, keys, name_of(1), path.with_name("gone"))
 
@@ -113,7 +114,7 @@ def test_the_description_of_the_format_is_true(vault: Kit, identity: Path, tmp_p
     (tmp_path / "vault.txt").write_bytes(age(person, copy))
     (tmp_path / "recording.txt").write_bytes(age(tmp_path / "vault.txt", key))
     path = vault.root / "2026/08/31" / f"{name_of(1)}.wav.age"
-    assert age(tmp_path / "recording.txt", path.read_bytes()) == b"RIFF" + b"\1" * 3000
+    assert age(tmp_path / "recording.txt", path.read_bytes()) == header(2000, 8000) + b"\1" * 8000
     sip = path.with_name(f"{name_of(1)}.pcap.age")
     assert age(tmp_path / "recording.txt", sip.read_bytes()).startswith(b"INVITE")
 
