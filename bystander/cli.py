@@ -25,6 +25,7 @@ from bystander.commands_disclose import (
     disclose_request,
     verify_export,
 )
+from bystander.commands_doctor import doctor
 from bystander.commands_hold import hold, hold_add, hold_list, hold_release
 from bystander.commands_listen import (
     listen,
@@ -103,7 +104,7 @@ def _guarded(command: Callable[..., int]) -> Callable[..., int]:
     return guarded
 
 
-for _command in (extract, init, run, calls, show, inspect, status, listen, erase, verify, supervise):
+for _command in (extract, init, run, calls, show, inspect, status, listen, erase, verify, supervise, doctor):
     app.command()(_guarded(_command))
 app.command("verify-export")(_guarded(verify_export))
 app.command("export")(_guarded(disclose_export))

@@ -59,7 +59,9 @@ def inspect_evidence(path: Path) -> dict[str, Any]:
     if program is None:
         raise UserError("tshark is not installed; `apt install tshark`, or open the evidence elsewhere")
     ours = evidence_messages(path)
-    theirs = _tshark(program, path, ours)
+    # TShark goes by the port; SIP is spoken on any.
+    ports = {(arrival.transport, port) for arrival in ours for port in (arrival.src[1], arrival.dst[1])}
+    theirs = tshark_messages(program, path, ports)
     messages = []
     for number in range(max(len(ours), len(theirs))):
         mine = ours[number] if number < len(ours) else None
@@ -67,28 +69,31 @@ def inspect_evidence(path: Path) -> dict[str, Any]:
         messages.append(_compared(mine, other, ours[0].time_ns if ours else 0))
     return {
         "agrees": not any(message["differences"] for message in messages),
-        "tshark_version": _version(program),
+        "tshark_version": tshark_version(program),
         "messages": messages,
     }
 
 
-def _version(program: str) -> str:
+def tshark_version(program: str) -> str:
+    """Return how TShark names itself and its version."""
     asked = subprocess.run(
         [program, "--version"], capture_output=True, text=True, check=False, timeout=_PATIENCE_S
     )
     return one_line(asked.stdout.split("\n", 1)[0].split("(Git", 1)[0]).rstrip(". ") or "TShark"
 
 
-def _tshark(program: str, path: Path, ours: list[Arrival]) -> list[dict[str, Any]]:
-    """Return what TShark says of each SIP message. Raises UserError if it fails."""
+def tshark_messages(program: str, path: Path, ports: set[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Return what TShark says of each SIP message of a capture. Raises UserError if it fails.
+
+    ``ports`` are (transport, port) on which SIP is spoken. A message has ``method``, ``status``, ``call_id``,
+    ``cseq``, ``cseq_method`` and the ports of its ``media``.
+    """
     # pyshark's own capture objects are left out: they install a child watcher of their own in asyncio, and
     # take the exit of a process that it missed for a crash. Its reading of TShark's output is what is wanted
     # here.
     from pyshark.tshark.output_parser.tshark_xml import packet_from_xml_packet
 
     command = [program, "-n", "-r", str(path), "-Y", "sip", "-T", "pdml"]
-    # TShark goes by the port; SIP is spoken on any.
-    ports = {(arrival.transport, port) for arrival in ours for port in (arrival.src[1], arrival.dst[1])}
     for transport, port in sorted(ports):
         if port:
             command += ["-d", f"{transport}.port=={port},sip"]

@@ -78,6 +78,10 @@ class Instruction(NamedTuple):
 Program = list[Instruction]
 
 
+#: The program that admits every frame whole.
+ADMIT_ALL: Program = [Instruction(RETURN, 0, 0, KEEP_ALL)]
+
+
 def kernel_filter(linktype: int, user_filter: str | None = None) -> Program:
     """Generate the program for an interface of ``linktype`` (Ethernet, or raw IP for all others).
 

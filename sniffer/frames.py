@@ -42,6 +42,8 @@ class Frames:
     ``length``    int64[n], its bytes on the wire (``length > captured``: truncated by the snap length)
     ``time_ns``   int64[n], capture time, UTC nanoseconds
     ``linktype``  a LINKTYPE number
+    ``vlan``      int64[n], the outer VLAN tag that the kernel took off a frame, -1 where there was none;
+                  None where nobody asked (:class:`bystander.sniffer.ring.Ring`)
     """
 
     data: NDArray[np.uint8]
@@ -50,6 +52,7 @@ class Frames:
     length: NDArray[np.int64]
     time_ns: NDArray[np.int64]
     linktype: int = LINKTYPE_ETHERNET
+    vlan: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offset)

@@ -29,7 +29,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.sniffer.bpf import Program, kernel_filter, pack
+from bystander.sniffer.bpf import ADMIT_ALL, Program, kernel_filter, pack
 from bystander.sniffer.errors import CaptureError
 from bystander.sniffer.frames import LINKTYPE_ETHERNET, LINKTYPE_RAW, PAD, Frames
 
@@ -61,7 +61,8 @@ _FRAME_BYTES = 2048  # of no meaning in TPACKET_V3, but checked for alignment
 _WORDS_PER_BLOCK = BLOCK_BYTES // 4
 _STATUS, _COUNT, _FIRST, _FILLED = 2, 3, 4, 5
 # struct tpacket3_hdr, in 32-bit words
-_NEXT, _SECONDS, _NANOSECONDS, _SNAPLEN, _LENGTH, _MAC = 0, 1, 2, 3, 4, 6
+_NEXT, _SECONDS, _NANOSECONDS, _SNAPLEN, _LENGTH, _OF_FRAME, _MAC, _TCI = 0, 1, 2, 3, 4, 5, 6, 8
+_VLAN_VALID = 1 << 4
 
 #: Records so few that following their chain costs less than looking for anything cleverer.
 _FEW = 32
@@ -89,16 +90,23 @@ class Ring:
     """
 
     def __init__(
-        self, interface: str, *, ring_bytes: int = DEFAULT_RING_BYTES, user_filter: str | None = None
+        self,
+        interface: str,
+        *,
+        ring_bytes: int = DEFAULT_RING_BYTES,
+        user_filter: str | None = None,
+        everything: bool = False,
     ) -> None:
         """Open the ring on ``interface``, with ``ring_bytes`` of kernel memory (rounded up to whole blocks).
 
         ``user_filter`` is in tcpdump's language; see :mod:`bystander.sniffer.bpf` for what is admitted in
-        spite of it. Raises CaptureError: no such interface, not up, not one that carries IP; no permission;
-        the filter is not valid; no memory for the ring; not Linux.
+        spite of it. ``everything`` admits what is not IP, too, and fills ``Frames.vlan``: the kernel takes
+        the outer tag off. Raises CaptureError: no such interface, not up, not one that carries IP; no
+        permission; the filter is not valid; no memory for the ring; not Linux.
         """
         self.interface = interface
         self.link_losses = 0
+        self._everything = everything
         self._blocks = max(2, -(-ring_bytes // BLOCK_BYTES))
         self._next = 0
         self._packets = self._drops = self._freezes = 0
@@ -113,7 +121,7 @@ class Ring:
                     f"interface {interface} is down: bring it up with: ip link set {interface} up"
                 )
             self.linktype = self._find_linktype()
-            self._set_up_ring(kernel_filter(self.linktype, user_filter))
+            self._set_up_ring(ADMIT_ALL if everything else kernel_filter(self.linktype, user_filter))
             try:
                 self._start()
             except OSError as error:
@@ -214,6 +222,7 @@ class Ring:
             length=block[at + _LENGTH].astype(np.int64),
             time_ns=block[at + _SECONDS] * np.int64(1_000_000_000) + block[at + _NANOSECONDS],
             linktype=self.linktype,
+            vlan=_vlans(block, at) if self._everything else None,
         )
 
     def _set_up_ring(self, program: Program) -> None:
@@ -296,6 +305,11 @@ class Ring:
             return fcntl.ioctl(self._socket, request, struct.pack("16s24x", os.fsencode(self.interface)))
         except (OSError, ValueError):  # the second: the ring is closed
             return None
+
+
+def _vlans(block: NDArray[np.uint32], at: NDArray[np.int64]) -> NDArray[np.int64]:
+    tagged = (block[at + _OF_FRAME] & _VLAN_VALID) != 0
+    return np.where(tagged, (block[at + _TCI] & 0x0FFF).astype(np.int64), -1)
 
 
 def record_words(words: NDArray[np.uint32], first: int, count: int) -> NDArray[np.int64]:

@@ -350,6 +350,24 @@ class TestCapture:
             sender.send(udp(b"100", ethertypes=(0x8100,)))
             assert receive(ring, at_least(1)) == [udp(b"100")]
 
+    def test_everything_is_admitted_with_the_tags_told(self, wire: Wire) -> None:
+        """For the doctor: what is not IP, and the outer tag, which the kernel takes out of the bytes."""
+        arp = bytes.fromhex("ffffffffffff 02000000bbbb 0806") + bytes(46)
+        with wire.sender() as sender, wire.ring(everything=True, user_filter="udp port 5060") as ring:
+            for frame in (arp, udp(b"plain"), udp(b"in two", ethertypes=(0x88A8, 0x8100))):
+                sender.send(frame)
+            poll = select.poll()
+            poll.register(ring, select.POLLIN)
+            seen: list[tuple[int, int]] = []
+            deadline = time.monotonic() + PATIENCE_S
+            while len(seen) < 3 and time.monotonic() < deadline:
+                poll.poll(50)
+                for frames in ring.ready():
+                    assert frames.vlan is not None
+                    seen += zip(frames.vlan.tolist(), frames.captured.tolist(), strict=True)
+        assert [vlan for vlan, _ in seen] == [-1, -1, 100]
+        assert seen[2][1] == len(udp(b"in two")) + 4  # the inner tag is in the bytes
+
     def test_the_filter_is_locked(self, wire: Wire) -> None:
         with wire.ring() as ring:
             sock = socket.socket(fileno=os.dup(ring.fileno()))
