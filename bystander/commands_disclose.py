@@ -119,24 +119,31 @@ def disclose_list(lang: Lang = None, json: Json = False, config: ConfigFile = No
 
 
 def disclose_print(
-    number: Number,
+    number: Annotated[
+        int | None, typer.Argument(metavar="[NUMBER]", help="The request's number; else an empty form.")
+    ] = None,
+    *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.pdf", help="Where the PDF goes.")],
     lang: Lang = None,
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Print a request and its decision as PDF: annex 3, in Polish."""
+    """Print a request and its decision as PDF, annex 3, in Polish; or the form, to be filled by hand."""
     from bystander.custody import disclosure, printing
 
     use(lang)
     settings = load(config)
 
     async def work(desk: Desk) -> bytes:
+        assert number is not None
         content = printing.request(office_of(settings), await disclosure.form(desk, number))
         desk.note("printed", form="request", disclosure=number)
         return content
 
-    write_new(output, with_desk(settings, work))
+    if number is None:
+        write_new(output, printing.request(office_of(settings), printing.RequestForm()))
+    else:
+        write_new(output, with_desk(settings, work))
     say({"file": str(output)}, f"{t('written to')} {output}", json=json)
     return 0
 

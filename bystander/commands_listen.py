@@ -155,6 +155,7 @@ def protocol_fill(
     actions: Annotated[str | None, typer.Option(metavar="TEXT", help="6. What was done.")] = None,
     inquiry: Annotated[str | None, typer.Option(metavar="TEXT", help="7. The inquiry.")] = None,
     position: Annotated[str | None, typer.Option(metavar="TEXT", help="The mayor's position.")] = None,
+    position_on: Annotated[str | None, typer.Option(metavar="DATE", help="Its date; else today.")] = None,
     lang: Lang = None,
     json: Json = False,
     config: ConfigFile = None,
@@ -171,6 +172,7 @@ def protocol_fill(
         "actions": actions,
         "inquiry": inquiry,
         "position": position,
+        "position_on": position_on,
     }
     given = {name: value for name, value in said.items() if value is not None}
     done = with_desk(load(config), lambda desk: room.fill(desk, number, given))

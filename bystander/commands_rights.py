@@ -214,7 +214,8 @@ def rights_clause(
     from bystander.custody import printing
 
     use(lang)
-    write_new(output, printing.information(office_of(load(config))))
+    settings = load(config)
+    write_new(output, printing.information(office_of(settings), settings.retention.months))
     say({"file": str(output)}, f"{t('written to')} {output}", json=json)
     return 0
 

@@ -192,7 +192,9 @@ async def note_export(
 
 
 async def form(desk: Desk, number: int) -> RequestForm:
-    """Return a request as it is printed (annex 3)."""
+    """Return a request as it is printed (annex 3). Of what was erased meanwhile only the day is known, by
+    its id.
+    """
     found = await disclosure(desk.index, number)
     calls = []
     for name in found.recordings:
@@ -200,6 +202,8 @@ async def form(desk: Desk, number: int) -> RequestForm:
         if entry is not None:
             began = desk.local(time_ns(entry.call["started_at"]))
             calls.append((f"{began:%Y-%m-%d}", outside_number(entry.call)))
+        else:
+            calls.append((f"{name[:4]}-{name[4:6]}-{name[6:8]}", ""))
     return RequestForm(
         number=found.number,
         applicant=found.applicant,

@@ -2,11 +2,13 @@
 Polish.
 
 What people have written reaches the templates as data, never as source: a name may hold any character.
+Nothing of the system is needed but typst itself, which has the fonts in it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -17,6 +19,13 @@ _PURPOSES: Final = {
     "quality": "jakość obsługi (skargi i wnioski)",
     "data-protection": "ochrona danych osobowych rozmówców",
 }
+# What is no character to print, and the marks that turn the direction of the text around: with them a name
+# could stand on paper as another.
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+# A word of one letter does not stand at the end of a line of Polish.
+_SINGLE: Final = re.compile(r"\b([aiouwz]) (?=\S)", re.IGNORECASE)
 
 
 class PrintProblem(Exception):  # noqa: N818  (what a person is told)
@@ -43,56 +52,59 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class ListeningForm:
-    """Annex 2. Dates are YYYY-MM-DD, times HH:MM:SS."""
+    """Annex 2; what is empty is a dotted line. Dates are YYYY-MM-DD, times HH:MM:SS."""
 
-    number: int
-    on: str
-    persons: tuple[Person, ...]
-    call_date: str
-    call_time: str
-    parties: str
-    location: str
-    breach: str
-    causes: str
-    actions: str
-    inquiry: str
-    position: str
-    completed_on: str
-    case: str
-    purpose: str
-    justification: str
+    number: int = 0
+    on: str = ""
+    persons: tuple[Person, ...] = ()
+    call_date: str = ""
+    call_time: str = ""
+    parties: str = ""
+    location: str = ""
+    breach: str = ""
+    causes: str = ""
+    actions: str = ""
+    inquiry: str = ""
+    position: str = ""
+    position_on: str = ""
+    completed_on: str = ""
+    case: str = ""
+    purpose: str = ""
+    justification: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestForm:
     """Annex 3. ``calls`` are (date, number); ``decision`` is "consent", "refusal", or empty."""
 
-    number: int
-    applicant: str
-    on: str
-    calls: tuple[tuple[str, str], ...]
-    ground: str
-    decision: str
-    decided_by: str
-    decided_on: str
-    reason: str
+    number: int = 0
+    applicant: str = ""
+    on: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
+    ground: str = ""
+    decision: str = ""
+    decided_by: str = ""
+    decided_on: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HandoverForm:
     """Annex 4. ``rows`` are (date and time, number, length, SHA-256 of the file in hex)."""
 
-    number: int
-    on: str
-    giver: str
-    receiver: str
-    requested_on: str
-    rows: tuple[tuple[str, str, str, str], ...]
+    number: int = 0
+    on: str = ""
+    giver: str = ""
+    receiver: str = ""
+    requested_on: str = ""
+    rows: tuple[tuple[str, str, str, str], ...] = ()
 
 
-def information(office: Office) -> bytes:
-    """Return annex 1, the information clause. Raises PrintProblem."""
-    return _pdf("information", office, {})
+def information(office: Office, months: int = 3) -> bytes:
+    """Return annex 1, the information clause; ``months`` is how long recordings are kept. Raises
+    PrintProblem.
+    """
+    return _pdf("information", office, {"months": months})
 
 
 def listening(office: Office, form: ListeningForm) -> bytes:
@@ -122,7 +134,7 @@ def _pdf(template: str, office: Office, form: Mapping[str, Any]) -> bytes:
         raise PrintProblem(
             "typst is missing, which prints the forms; install Bystander's dependencies"
         ) from None
-    data = json.dumps({"office": asdict(office), "form": form}, ensure_ascii=False)
+    data = json.dumps(_printable({"office": asdict(office), "form": form}), ensure_ascii=False)
     folder = resources.files("bystander.custody") / "forms"
     with resources.as_file(folder) as root:
         try:
@@ -137,3 +149,15 @@ def _pdf(template: str, office: Office, form: Mapping[str, Any]) -> bytes:
             raise PrintProblem(f"{template}: the form cannot be printed: {why}") from None
     assert isinstance(made, bytes)
     return made
+
+
+def _printable(value: Any) -> Any:
+    """Return a value with its texts fit to be printed, at any depth."""
+    if isinstance(value, str):
+        lines = value.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
+        return _SINGLE.sub("\\1\u00a0", _UNPRINTABLE.sub("\ufffd", lines))
+    if isinstance(value, Mapping):
+        return {key: _printable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(one) for one in value]
+    return value

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bystander.custody.desk import CustodyProblem, Desk
+from bystander.custody.desk import CustodyProblem, Desk, day
 from bystander.custody.persons import Person
 from bystander.custody.printing import ListeningForm
 from bystander.custody.printing import Person as Signatory
@@ -20,7 +20,8 @@ from bystander.storage.index import Index
 #: What the form asks for, beside what is known already. The mayor's position comes later, and is not
 # waited for.
 REQUIRED: Final = ("parties", "location", "breach", "causes", "actions", "inquiry")
-FIELDS: Final = (*REQUIRED, "position")
+FIELDS: Final = (*REQUIRED, "position", "position_on")
+_MAYORS: Final = {"position", "position_on"}
 _COLUMNS: Final = (
     "number, recording, case_no, purpose, justification, person, second_person, opened_ns, ended_ns, "
     "from_s, to_s, fields, completed_ns"
@@ -86,7 +87,8 @@ async def overdue(desk: Desk, who: Person) -> list[int]:
 async def fill(desk: Desk, number: int, said: Mapping[str, str]) -> Protocol:
     """Fill fields of a protocol; it is complete when none is missing any more. Raises CustodyProblem.
 
-    A complete protocol takes nothing more but the mayor's position: what was signed does not change.
+    A complete protocol takes nothing more but the mayor's position, and its date (else today's): what was
+    signed does not change.
     """
     before = await protocol(desk.index, number)
     said = {name: value.strip() for name, value in said.items()}
@@ -96,8 +98,12 @@ async def fill(desk: Desk, number: int, said: Mapping[str, str]) -> Protocol:
         raise CustodyProblem(f"{empty[0]} is empty; say it in words")
     if not said:
         raise CustodyProblem(f"nothing to fill; missing: {', '.join(before.missing) or 'nothing'}")
-    if before.completed_ns is not None and set(said) != {"position"}:
+    if before.completed_ns is not None and set(said) - _MAYORS:
         raise CustodyProblem(f"protocol {number} is complete; only the position can still be added")
+    if "position_on" in said:
+        said["position_on"] = day(said["position_on"], "date of the position")
+    elif "position" in said:
+        said["position_on"] = desk.today.isoformat()
     fields = before.fields | said
     whole = all(fields.get(name) for name in REQUIRED)
     async with desk.index.transaction() as connection:

@@ -101,10 +101,8 @@ def bureau(tmp_path: Path) -> Iterator[Bureau]:
 
 
 @pytest.fixture
-def office(tmp_path: Path, bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> Bureau:
-    """The same, for the command line: a configuration, identity files `Anna.key` and `Ewa.key`,
-    passphrases.
-    """
+def configured(tmp_path: Path, bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> Bureau:
+    """The same, for commands that need nobody's key."""
     kit = bureau.kit
     monkeypatch.delenv("BYSTANDER_DEBUG", raising=False)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
@@ -113,12 +111,18 @@ def office(tmp_path: Path, bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> B
     (kit.folder / "bystander.toml").write_text(CONFIG)
     monkeypatch.setenv("BYSTANDER_CONFIG", str(kit.folder / "bystander.toml"))
     monkeypatch.chdir(tmp_path)
-    Path("right").write_text("correct horse\n")
-    Path("wrong").write_text("battery staple\n")
-    for name, key in bureau.keys.items():
-        write_identity(Path(f"{name}.key"), key, "correct horse")
     kit.using(lambda index: clock.confirm(index, clock.Reading.now()))
     return bureau
+
+
+@pytest.fixture
+def office(configured: Bureau) -> Bureau:
+    """And with identity files `Anna.key` and `Ewa.key`, and passphrases. They cost a second each."""
+    Path("right").write_text("correct horse\n")
+    Path("wrong").write_text("battery staple\n")
+    for name, key in configured.keys.items():
+        write_identity(Path(f"{name}.key"), key, "correct horse")
+    return configured
 
 
 @pytest.fixture
