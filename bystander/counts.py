@@ -18,11 +18,12 @@ class TableCount:
 
 def tables(pipeline: Pipeline) -> dict[str, TableCount]:
     """Return the count of each bounded table, by its name."""
-    calls, streams = pipeline.calls, pipeline.streams
+    calls, streams, ports = pipeline.calls, pipeline.streams, pipeline.media_ports
     return {
         "calls": TableCount(calls.active_calls, calls.counters["calls-evicted"]),
         "claims": TableCount(calls.claims, calls.counters["claims-dropped"]),
         "fragments": TableCount(len(pipeline.fragments), pipeline.fragments.counters["evicted"]),
+        "key-exchanges": TableCount(len(ports), ports.counters["flows-forgotten"]),
         "probation": TableCount(streams.on_probation, streams.counters["probation-overflow"]),
         "streams": TableCount(len(streams), streams.counters["streams-refused"]),
         "tcp": TableCount(len(pipeline.tcp), pipeline.tcp.counters["evicted"]),

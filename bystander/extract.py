@@ -101,6 +101,7 @@ def counters_of(pipeline: Pipeline) -> dict[str, Any]:
         "packets": pipeline.counters["frames"],
         "bytes": pipeline.counters["bytes"],
         "rtcp": pipeline.counters["rtcp"],
+        "media_ports": {name: n for name, n in sorted(pipeline.media_ports.counters.items()) if n},
         "unclaimed_streams": pipeline.counters["unclaimed"],
         "bad": skipped(pipeline),
         "evicted": {name: table.evicted for name, table in tables(pipeline).items() if table.evicted},

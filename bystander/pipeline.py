@@ -28,6 +28,7 @@ from bystander.sniffer.claims import StreamLike
 from bystander.sniffer.datagrams import Datagrams, Parsed
 from bystander.sniffer.fragments import Reassembler
 from bystander.sniffer.frames import NONSENSE_NS, Frames, mended
+from bystander.sniffer.mediaports import MediaPorts
 from bystander.sniffer.oddframes import transport
 from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.recovered import RecoveredStream
@@ -95,6 +96,7 @@ class Pipeline:
         self._parser = FrameParser()
         self.fragments = Reassembler()
         self.tcp = SipOverTcp(on_connection=self._parser.watch_tcp)
+        self.media_ports = MediaPorts()
         self.calls = CallTable(settings.calls)
         self.streams = StreamTable(
             self, capacity=settings.max_streams, expected=self.calls.expects, first_id=first_stream_id
@@ -163,6 +165,7 @@ class Pipeline:
         parsed = self._parser.parse(frames)
         if parsed.fragments:
             self._join_fragments(parsed)
+        parsed.datagrams += self._tunnelled(parsed)
         rtp = [looks_like_rtp(datagrams) for datagrams in parsed.datagrams]
         # Signalling first: streams that it announces need no probation.
         messages: list[_Message] = []
@@ -304,6 +307,11 @@ class Pipeline:
             for i in may_be_sip(datagrams, other).tolist()
         ]
 
+    def _tunnelled(self, parsed: Parsed) -> list[Datagrams]:
+        """Look at what else goes over media ports (C12); return the media in TURN channels."""
+        inside = [self.media_ports.observe(datagrams) for datagrams in parsed.datagrams]
+        return [found for found in inside if found is not None]
+
     def _introduce(self) -> None:
         """Tell the calls of streams that are new."""
         for stream in self.streams.started:
@@ -348,7 +356,8 @@ class Pipeline:
             loss = loss or isinstance(stream, RecoveredStream) or stream.id in self._lossy
             self._lossy.discard(stream.id)
             formats = dict(claimed.formats)
-            media.append(media_of(stream, file, memory, claimed.by, formats, claimed.encrypted))
+            encrypted = claimed.encrypted or self.media_ports.key_exchange(stream.src, stream.dst) is not None
+            media.append(media_of(stream, file, memory, claimed.by, formats, encrypted))
             streams.append(
                 stream_object(
                     src=stream.src,
@@ -358,7 +367,7 @@ class Pipeline:
                     payload_types=stream.payload_types,
                     figures=figures,
                     formats=claimed.formats,
-                    srtp=claimed.encrypted,
+                    srtp=encrypted,
                     by=claimed.by,
                 )
             )

@@ -90,6 +90,7 @@ def test_what_a_full_table_gave_up(tmp_path: Path) -> None:
         "calls": (pipeline.calls, "calls-evicted"),
         "claims": (pipeline.calls, "claims-dropped"),
         "fragments": (pipeline.fragments, "evicted"),
+        "key-exchanges": (pipeline.media_ports, "flows-forgotten"),
         "probation": (pipeline.streams, "probation-overflow"),
         "streams": (pipeline.streams, "streams-refused"),
         "tcp": (pipeline.tcp, "evicted"),
