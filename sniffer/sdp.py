@@ -52,7 +52,9 @@ class Media:
     ``address``       c= of the media, else of the session; canonical IP text or a host name, "" if none
     ``payload_types`` in the order of preference; ``formats`` explains those that are static or mapped
     ``direction``     "sendrecv", "sendonly", "recvonly" or "inactive", as seen by who sent the description
-    ``crypto``        values of a=crypto (RFC 4568); ``fingerprint`` of DTLS-SRTP, the session's included
+    ``crypto``        values of a=crypto (RFC 4568), offered as capabilities (RFC 5939) included;
+                      ``fingerprint`` of DTLS-SRTP, the session's included; ``zrtp`` (RFC 6189) and ``mikey``
+                      (RFC 4567) where a=zrtp-hash or a=key-mgmt announce those
     ``candidates``    ICE candidates over UDP for RTP, ``rtcp_candidates`` those for RTCP (RFC 8839)
     ``ptime_ms``      0 when not said
     """
@@ -68,6 +70,8 @@ class Media:
     rtcp_mux: bool = False
     crypto: list[str] = field(default_factory=list)
     fingerprint: str = ""
+    zrtp: bool = False
+    mikey: bool = False
     candidates: list[Endpoint] = field(default_factory=list)
     rtcp_candidates: list[Endpoint] = field(default_factory=list)
     ptime_ms: int = 0
@@ -95,8 +99,9 @@ class Media:
 
     @property
     def encrypted(self) -> bool:
-        """Whether the media is SRTP, by profile, SDES or DTLS."""
-        return "SAVP" in self.protocol or bool(self.crypto) or bool(self.fingerprint)
+        """Whether the media is, or may be, SRTP: by profile, SDES, DTLS, ZRTP or MIKEY."""
+        named = self.crypto or self.fingerprint or self.zrtp or self.mikey
+        return "SAVP" in self.protocol or bool(named)
 
 
 @dataclass(slots=True)
@@ -168,6 +173,8 @@ def _media(value: str, session: Media) -> Media | None:
         rtcp_mux=session.rtcp_mux,
         crypto=list(session.crypto),
         fingerprint=session.fingerprint,
+        zrtp=session.zrtp,
+        mikey=session.mikey,
         ptime_ms=session.ptime_ms,
     )
     for token in tokens[3:131]:
@@ -198,8 +205,17 @@ def _attribute(media: Media, text: str) -> None:
     elif name == "crypto":
         if len(media.crypto) < MAX_CRYPTO:
             media.crypto.append(value)
+    elif name == "acap":
+        # RFC 5939: "1 crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...", an attribute for another profile.
+        number, _, attribute = value.partition(" ")
+        if number.isdigit() and attribute.startswith("crypto:") and len(media.crypto) < MAX_CRYPTO:
+            media.crypto.append(attribute.removeprefix("crypto:"))
     elif name == "fingerprint":
         media.fingerprint = value
+    elif name == "zrtp-hash":
+        media.zrtp = True
+    elif name == "key-mgmt":
+        media.mikey = media.mikey or value.lower().startswith("mikey")
     elif name == "candidate":
         _candidate(media, value)
 

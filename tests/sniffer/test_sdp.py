@@ -159,6 +159,10 @@ def test_hold(lines: str, held: bool) -> None:
         ("m=audio 4 UDP/TLS/RTP/SAVPF 8\r\n", True),
         ("m=audio 4 RTP/AVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc\r\n", True),
         ("a=fingerprint:sha-256 AA:BB\r\nm=audio 4 RTP/AVP 8\r\n", True),
+        ("m=audio 4 RTP/AVP 8\r\na=zrtp-hash:1.10 fe30\r\n", True),
+        ("a=key-mgmt:mikey AQAF\r\nm=audio 4 RTP/AVP 8\r\n", True),
+        ("m=audio 4 RTP/AVP 8\r\na=acap:1 crypto:1 X inline:a\r\na=tcap:1 RTP/SAVP\r\n", True),
+        ("m=audio 4 RTP/AVP 8\r\na=acap:1 ptime:20\r\na=acap:x crypto:1 X\r\n", False),
     ],
 )
 def test_encryption(lines: str, encrypted: bool) -> None:
