@@ -39,6 +39,6 @@ def skipped(pipeline: Pipeline) -> dict[str, int]:
     reasons["sip-without-call-id"] += pipeline.calls.counters["sip-without-call-id"]
     for reason in ("oversize", "empty", "contradictory-end", "conflicting", "expired"):
         reasons[f"fragment-{reason}"] += pipeline.fragments.counters[reason]
-    for reason in ("holes", "cut-messages", "oversize"):
+    for reason in ("holes", "cut-messages", "oversize", "ws-undecodable"):
         reasons[f"tcp-{reason}"] += pipeline.tcp.counters[reason]
     return {reason: count for reason, count in sorted(reasons.items()) if count}

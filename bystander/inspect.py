@@ -34,10 +34,10 @@ def evidence_messages(path: Path) -> list[Arrival]:
                     time_ns = int(datagrams.time_ns[number])
                     found += _arrival(time_ns, src, dst, "udp", datagrams.payload(number))
             for segment in parsed.segments:
-                for time_ns, src, dst, raw in tcp.feed(segment):
-                    found += _arrival(time_ns, src, dst, "tcp", raw)
-        for time_ns, src, dst, raw in tcp.flush():
-            found += _arrival(time_ns, src, dst, "tcp", raw)
+                for message in tcp.feed(segment):
+                    found += _arrival(*message)
+        for message in tcp.flush():
+            found += _arrival(*message)
     return sorted(found, key=lambda arrival: arrival.time_ns)
 
 

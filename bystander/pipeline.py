@@ -173,7 +173,7 @@ class Pipeline:
             if not mask.all():
                 messages += self._messages(datagrams, np.flatnonzero(~mask))
         for segment in parsed.segments:
-            messages += [(time, src, dst, "tcp", raw) for time, src, dst, raw in self.tcp.feed(segment)]
+            messages += self.tcp.feed(segment)
         if len(parsed.datagrams) > 1 or parsed.segments:
             # An INVITE in fragments comes before its answer, though it was put together after it.
             messages.sort(key=lambda message: message[0])
@@ -228,8 +228,8 @@ class Pipeline:
         ``interrupted``: the wire goes on without us, so calls in progress are recorded only in part.
         """
         self._interrupted = interrupted
-        for time_ns, src, dst, raw in self.tcp.flush():
-            self._feed_sip(time_ns, src, dst, "tcp", raw)
+        for message in self.tcp.flush():
+            self._feed_sip(*message)
         self.streams.promote_expected()
         self._introduce()
         for stream in list(self.streams):

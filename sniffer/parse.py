@@ -21,7 +21,6 @@ from bystander.sniffer.datagrams import (
     Datagrams,
     Parsed,
     add_datagrams,
-    flow_of,
     fold_v6,
     gather,
     mix_flow,
@@ -47,6 +46,7 @@ from bystander.sniffer.oddframes import (
     PROTOCOL_UDP,
     add_odd_frames,
 )
+from bystander.sniffer.tcpwatch import TcpWatch
 
 #: 802.1Q, 802.1ad and the tag of older QinQ switches.
 ETHERTYPES_VLAN = (0x8100, 0x88A8, 0x9100)
@@ -56,16 +56,12 @@ MAX_VLAN_TAGS = 4
 class FrameParser:
     """Parses blocks of frames; remembers only which TCP flows carry SIP.
 
-    TCP frames are split off by array: only those of known SIP connections, those that begin like SIP and
-    those on the SIP ports are worth an object each. ``watch_tcp`` adds a connection to the known ones.
+    TCP frames are split off by array (`tcpwatch.py`): only those of connections that may carry SIP are worth
+    an object each. ``watch_tcp`` adds a connection to the known ones.
     """
 
-    SIP_PORTS = (5060, 5061)
-    MAX_WATCHED = 4096
-
     def __init__(self) -> None:
-        self._watched: dict[int, None] = {}
-        self._watched_array: NDArray[np.uint64] | None = None
+        self.tcp = TcpWatch()
 
     def parse(self, frames: Frames) -> Parsed:
         """Split a block into datagrams, fragments and TCP segments; never raises on what was captured."""
@@ -90,7 +86,7 @@ class FrameParser:
         if tcp.any():
             rest &= ~tcp
             at = np.flatnonzero(tcp)
-            at = at[self._tcp_of_interest(frames, pick(rows, at), l3[at], end[at])]
+            at = at[self.tcp.interesting(frames, pick(rows, at), l3[at], end[at])]
             rest[at] = True
         v6 = (rows["ethertype"] == ETHERTYPE_IPV6) & rest
         if v6.any():
@@ -103,12 +99,7 @@ class FrameParser:
 
     def watch_tcp(self, src: Endpoint, dst: Endpoint) -> None:
         """Let every segment between two endpoints through from now on: the connection carries SIP."""
-        for flow in (flow_of(src, dst), flow_of(dst, src)):
-            if flow not in self._watched:
-                if len(self._watched) >= self.MAX_WATCHED:
-                    self._watched.pop(next(iter(self._watched)))
-                self._watched[flow] = None
-                self._watched_array = None
+        self.tcp.add(src, dst)
 
     def _add_v4(
         self,
@@ -122,37 +113,6 @@ class FrameParser:
         flow = mix_flow(rows["addresses"], rows["ports"])
         times = frames.time_ns if at is None else frames.time_ns[at]
         add_datagrams(parsed, Datagrams(frames.data, rows, flow, l3 + 28, end - l3 - 28, times))
-
-    def _tcp_of_interest(
-        self, frames: Frames, rows: NDArray[np.void], l3: NDArray[np.int64], end: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Tell which plain IPv4 TCP frames may carry SIP (bool[n])."""
-        data_offset = frames.data[l3 + 32] >> 4
-        payload = l3 + 20 + data_offset.astype(np.int64) * 4
-        start = np.minimum(payload, len(frames.data) - 4)
-        head = gather(frames.data, start, 4).view("<u4")
-        interesting: NDArray[np.bool_] = np.isin(head, SIP_HEADS) & (payload < end)
-        for port in self.SIP_PORTS:
-            interesting |= (rows["sport"] == port) | (rows["dport"] == port)
-        if self._watched:
-            if self._watched_array is None:
-                # Here, once a block: a flood of connections must not cost an array each.
-                self._watched_array = np.fromiter(self._watched, np.uint64, len(self._watched))
-            interesting |= np.isin(mix_flow(rows["addresses"], rows["ports"]), self._watched_array)
-        return interesting
-
-
-#: First four bytes of the methods of RFC 3261 and its extensions, and of a response.
-SIP_HEADS = np.array(
-    [
-        int.from_bytes(text[:4], "little")
-        for text in (
-            b"INVI", b"ACK ", b"BYE ", b"CANC", b"REGI", b"OPTI", b"INFO", b"PRAC",
-            b"UPDA", b"MESS", b"SUBS", b"NOTI", b"REFE", b"PUBL", b"SIP/",
-        )
-    ],
-    np.uint32,
-)  # fmt: skip
 
 
 def _add_v6(

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.sniffer.datagrams import Datagrams, pick
-from bystander.sniffer.parse import SIP_HEADS
+from bystander.sniffer.tcpwatch import SIP_HEADS, SIP_PORTS
 
-SIP_PORTS = (5060, 5061)
 #: Fewer bytes than any start line: the CRLF and NUL keep-alives of phones (RFC 5626) end here.
 _SHORTEST = 12
 

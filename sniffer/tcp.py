@@ -1,4 +1,4 @@
-"""SIP over TCP: segments put in order, and the messages cut out of them (C4).
+"""SIP over TCP and WebSocket: segments put in order, and the messages cut out of them (C4).
 
 A recorder sees a connection through a keyhole: capture can begin in its middle, see a segment twice or not
 at all, and cannot ask for it again. So holes are waited for a little and then passed over, and only
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from bystander.sniffer.address import Endpoint
-from bystander.sniffer.sipframing import SipFramer, holds_start_line
+from bystander.sniffer.streamframing import StreamFramer, worth_following
 
 FIN = 0x01
 SYN = 0x02
@@ -24,8 +24,8 @@ WINDOW_BYTES = 4 << 20
 _MODULUS = 1 << 32
 _SECOND_NS = 1_000_000_000
 
-#: (time_ns, source, destination, bytes of one message).
-TimedMessage: TypeAlias = tuple[int, Endpoint, Endpoint, bytes]
+#: (time_ns, source, destination, "tcp" or "ws", bytes of one message).
+TimedMessage: TypeAlias = tuple[int, Endpoint, Endpoint, str, bytes]
 _Key: TypeAlias = tuple[Endpoint, Endpoint]
 _T = TypeVar("_T")
 
@@ -54,7 +54,7 @@ class _Direction:
     """One direction of a connection: what comes next, and what came too early (sorted by sequence)."""
 
     key: _Key
-    framer: SipFramer
+    framer: StreamFramer
     next_seq: int
     initial_seq: int | None
     last_ns: int
@@ -73,11 +73,11 @@ class SipOverTcp:
     """Turns the segments of any number of connections into SIP messages.
 
     A direction begins with its first payload after a SYN, or, seen in mid-stream, with the first segment that
-    holds a start line or that answers a direction known to carry SIP. It ends when it has been silent for
-    ``idle_s`` (``linger_s`` once closed), or when ``max_directions`` or ``max_bytes`` is exceeded: then the
-    one silent for longest goes first. A new SYN begins it afresh. A connection whose first line is not SIP,
-    or that in mid-stream shows no start line in ``PATIENCE`` segments, is rejected until its next SYN;
-    rejections are forgotten oldest first.
+    holds a start line (or begins with a WebSocket frame that does), or that answers a direction known to
+    carry SIP. It ends when it has been silent for ``idle_s`` (``linger_s`` once closed), or when
+    ``max_directions`` or ``max_bytes`` is exceeded: then the one silent for longest goes first. A new SYN
+    begins it afresh. A connection whose first line is not SIP, or that in mid-stream shows no start line in
+    ``PATIENCE`` segments, is rejected until its next SYN; rejections are forgotten oldest first.
 
     Segments that come too early are held until the hole is closed, at most ``hold_s`` or ``MAX_HELD``
     segments or ``MAX_HELD_BYTES``; then the hole is passed over. A message bears the time of the latest
@@ -86,7 +86,7 @@ class SipOverTcp:
     ``on_connection(src, dst)`` is called once for each direction found to carry SIP.
 
     ``counters``: segments, messages, retransmitted, reordered, holes, out-of-window, rejected-connections,
-    rejected-segments, evicted, expired, and those of ``SipFramer``.
+    rejected-segments, evicted, expired, and those of ``SipFramer`` and ``WebSocketFramer``.
     """
 
     PATIENCE = 64
@@ -188,7 +188,7 @@ class SipOverTcp:
             self.counters["rejected-segments"] += 1
             return None
         answered = self._directions.get(key[::-1])
-        if (answered is not None and answered.framer.confirmed) or holds_start_line(segment.payload):
+        if (answered is not None and answered.framer.confirmed) or worth_following(segment.payload):
             self._suspects.pop(key, None)
             return self._follow(key, seq, None, segment.time_ns)
         tried = self._suspects.get(key, 0) + 1
@@ -199,7 +199,9 @@ class SipOverTcp:
         return None
 
     def _follow(self, key: _Key, next_seq: int, initial_seq: int | None, now_ns: int) -> _Direction:
-        framer = SipFramer(self.counters, in_step=initial_seq is not None)
+        back = self._directions.get(key[::-1])
+        like = None if back is None else back.framer
+        framer = StreamFramer(self.counters, in_step=initial_seq is not None, like=like)
         direction = _Direction(key, framer, next_seq, initial_seq, now_ns)
         self._directions[key] = direction
         while len(self._directions) > self.max_directions:
@@ -216,7 +218,7 @@ class SipOverTcp:
         before = direction.cost
         ahead = _distance(seq, direction.next_seq)
         if abs(ahead) > WINDOW_BYTES:
-            if not holds_start_line(payload):
+            if not worth_following(payload):
                 self.counters["out-of-window"] += 1
                 return
             # The same ports again, and its SYN was not captured; or capture was blind for megabytes.
@@ -268,10 +270,11 @@ class SipOverTcp:
 
     def _deliver(self, direction: _Direction, data: bytes, out: list[TimedMessage]) -> None:
         src, dst = direction.key
-        known = direction.framer.confirmed
+        framer, known = direction.framer, direction.framer.confirmed
         direction.next_seq = (direction.next_seq + len(data)) % _MODULUS
-        out.extend((direction.clock_ns, src, dst, message) for message in direction.framer.feed(data))
-        if direction.framer.confirmed and not known:
+        messages = framer.feed(data)
+        out.extend((direction.clock_ns, src, dst, framer.transport, message) for message in messages)
+        if framer.confirmed and not known:
             for way in (direction.key, direction.key[::-1]):
                 self._rejected.pop(way, None)
             if self.on_connection is not None:
@@ -288,7 +291,7 @@ class SipOverTcp:
     def _cut(self, direction: _Direction, out: list[TimedMessage]) -> None:
         message = direction.framer.gap()
         if message is not None:
-            out.append((direction.clock_ns, *direction.key, message))
+            out.append((direction.clock_ns, *direction.key, direction.framer.transport, message))
 
     def _close(self, direction: _Direction, out: list[TimedMessage]) -> None:
         """Deliver what can be had; the direction stays for a while, to know late copies of its segments."""

@@ -43,7 +43,7 @@ class Wire:
         seq = (self.initial_seq + 1 + at) % (1 << 32)
         found = self.sip.feed(Segment(self.src, self.dst, seq, flags, payload, self.now_ns))
         self.times += [time_ns for time_ns, *_ in found]
-        assert all((src, dst) == (self.src, self.dst) for _, src, dst, _ in found)
+        assert all((src, dst) == (self.src, self.dst) for _, src, dst, _, _ in found)
         return [raw for *_, raw in found]
 
     def open(self) -> None:
