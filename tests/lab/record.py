@@ -15,7 +15,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from phonelab import recordings, recordings_more, speech, truth  # noqa: F401 (registers its recordings)
+from phonelab import (  # noqa: F401 (some only register their recordings)
+    recordings,
+    recordings_codecs,
+    recordings_more,
+    recordings_network,
+    recordings_secure,
+    recordings_transfer,
+    speech,
+    truth,
+)
 from phonelab.network import missing
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -53,8 +62,7 @@ def main() -> int:
     if reason := missing(PROGRAMS):
         print(f"record: {reason}", file=sys.stderr)
         return 1
-    if not (speech.SPEECH / "caller.flac").exists():
-        speech.make()
+    speech.make()
     arguments.into.mkdir(parents=True, exist_ok=True)
     manifest = arguments.into / "manifest.json"
     entries = (

@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from phonelab.network import Host, stop, wait_until
@@ -27,13 +27,12 @@ audio_source aufile,{speech}
 audio_alert aubridge,alert
 auplay_channels 1
 audio_txmode thread
-audio_buffer 20-160
-rtp_ports 10000-10998
+{more}audio_buffer 20-160
+rtp_ports {ports}
 rtcp_mux no
 jitter_buffer_delay 2-10
 module_path /usr/lib/baresip/modules
-module g711.so
-module aubridge.so
+{modules}module aubridge.so
 module aufile.so
 module sndfile.so
 module_tmp account.so
@@ -43,6 +42,20 @@ ctrl_tcp_listen 127.0.0.1:{port}
 snd_path {heard}
 ringback_disabled yes
 """
+
+
+# Module, sample rate and channels of a codec's encoder: the file that it speaks must have just these.
+CODECS = {
+    "PCMA": ("g711", 8000, 1),
+    "PCMU": ("g711", 8000, 1),
+    "G722": ("g722", 16000, 1),
+    "opus": ("opus", 48000, 2),
+}
+
+
+def sound(codecs: str) -> tuple[int, int]:
+    """The sample rate and the channels of what a telephone with ``codecs`` is to speak: its first codec's."""
+    return CODECS[codecs.split(",")[0].split("/")[0]][1:]
 
 
 class Phone:
@@ -60,7 +73,13 @@ class Phone:
         ring_s: int = 120,
         account: str = "",
         display: str = "",
+        encryption: str = "",
+        more: str = "",
+        ports: str = "10000-10998",
+        modules: Sequence[str] = (),
     ) -> None:
+        """``codecs`` as baresip writes them, such as ``opus/48000/2,PCMA``; ``encryption`` is its
+        ``mediaenc``; ``more`` are lines of its configuration."""
         self.host = host
         self.user = user
         self.events: list[dict[str, object]] = []
@@ -69,12 +88,18 @@ class Phone:
         self.uri = f"sip:{user}@{host.address}"
         self._changed = threading.Condition()
         self._socket: socket.socket | None = None
-        listen = CONFIG.format(speech=speech.resolve(), heard=self.heard_in, ring_s=ring_s, port=CONTROL_PORT)
+        names = dict.fromkeys(CODECS[codec.split("/")[0]][0] for codec in codecs.split(","))
+        wanted = [*names, *(["srtp"] if encryption else []), *modules]
+        listen = CONFIG.format(
+            speech=speech.resolve(), heard=self.heard_in, ring_s=ring_s, port=CONTROL_PORT,
+            ports=ports, modules="".join(f"module {name}.so\n" for name in wanted), more=more,
+        )  # fmt: skip
         if host.ip6 and not host.ip:
             listen = listen.replace("0.0.0.0:5060", "[::]:5060")
         (host.directory / "config").write_text(listen)
         name = f'"{display}" ' if display else ""
         extra = account or f"<{self.uri}>;regint=0"
+        extra += f";mediaenc={encryption}" if encryption else ""
         (host.directory / "accounts").write_text(f"{name}{extra};audio_codecs={codecs};ptime={ptime_ms}\n")
         (host.directory / "contacts").write_text("")
         self._process = self._start()
@@ -145,10 +170,11 @@ class Phone:
     def dial(self, uri: str) -> None:
         self.command("dial", uri)
 
-    def answer(self) -> None:
-        self.wait_for("CALL_INCOMING")
+    def answer(self, since: int = 0) -> None:
+        """Take the call that comes in after event number ``since``."""
+        self.wait_for("CALL_INCOMING", since)
         self.command("accept")
-        self.wait_for("CALL_ESTABLISHED")
+        self.wait_for("CALL_ESTABLISHED", since)
 
     def hang_up(self) -> None:
         self.command("hangup")
@@ -193,9 +219,10 @@ def socket_in(namespace: str, address: tuple[str, int]) -> socket.socket:
 
 def call(caller: Phone, callee: Phone, uri: str = "") -> None:
     """Dial, ring, answer; returns when both ends are in the call."""
+    mark, seen = len(caller.events), len(callee.events)
     caller.dial(uri or callee.uri)
-    callee.answer()
-    caller.wait_for("CALL_ESTABLISHED")
+    callee.answer(seen)
+    caller.wait_for("CALL_ESTABLISHED", mark)
 
 
 def hang_up(by: Phone, other: Phone) -> None:

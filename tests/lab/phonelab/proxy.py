@@ -44,8 +44,8 @@ request_route {{
         }}
         if ({relay} && is_method("BYE")) rtpengine_delete();
         if ({relay} && is_method("INVITE") && has_body("application/sdp")) {{
-            rtpengine_offer("replace-origin replace-session-connection");
-            t_on_reply("MEDIA");
+            if (is_direction("downstream")) {{ rtpengine_offer("{far}"); t_on_reply("TO_CALLER"); }}
+            else {{ rtpengine_offer("{near}"); t_on_reply("TO_CALLEE"); }}
         }}
         t_relay();
         exit;
@@ -60,26 +60,47 @@ request_route {{
         if ({auth}) {{
             if (!pv_proxy_authenticate("$fd", "{password}", "0")) {{ proxy_challenge("$fd", "1"); exit; }}
             consume_credentials();
-        }} record_route(); if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }} if
-        ({relay} && has_body("application/sdp")) rtpengine_offer("replace-origin
-        replace-session-connection"); t_on_reply("MEDIA");
+        }}
+        record_route();
+        if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+        if ({relay} && has_body("application/sdp")) rtpengine_offer("{far}");
+        t_on_reply("TO_CALLER");
     }}
     t_relay();
 }}
 
-onreply_route[MEDIA] {{
+onreply_route[TO_CALLER] {{
     if ({relay} && t_check_status("18[0-9]|2[0-9][0-9]") && has_body("application/sdp"))
-        rtpengine_answer("replace-origin replace-session-connection");
+        rtpengine_answer("{near}");
+}}
+
+onreply_route[TO_CALLEE] {{
+    if ({relay} && t_check_status("18[0-9]|2[0-9][0-9]") && has_body("application/sdp"))
+        rtpengine_answer("{far}");
 }}
 """
+
+REPLACE = "replace-origin replace-session-connection"
+# What rtpengine makes of the media on the hop to the callee and on the hop to the caller.
+PLAIN = f"{REPLACE} RTP/AVP"
+SECURE = f"{REPLACE} RTP/SAVP DTLS=off"
 
 
 class Proxy:
     """Registrar and proxy of one host. ``relay`` sends the media through rtpengine on the same host, so
-    that both hops of a call pass the host's switch port; ``auth`` challenges REGISTER (401) and INVITE
-    (407)."""
+    that both hops of a call pass the host's switch port, with ``near`` and ``far`` as rtpengine's flags for
+    the hops to the caller and to the callee; ``auth`` challenges REGISTER (401) and INVITE (407)."""
 
-    def __init__(self, host: Host, *, relay: bool = False, auth: bool = False, ring_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        host: Host,
+        *,
+        relay: bool = False,
+        auth: bool = False,
+        ring_s: float = 60.0,
+        near: str = REPLACE,
+        far: str = REPLACE,
+    ) -> None:
         self.host = host
         if relay:
             host.start(
@@ -90,7 +111,7 @@ class Proxy:
             wait_until(lambda: self._bound("udp", NG_PORT), "rtpengine")
         config = CONFIG.format(
             ip=host.ip, ng_port=NG_PORT, password=PASSWORD, ring_ms=int(ring_s * 1000),
-            relay="1==1" if relay else "1==0", auth="1==1" if auth else "1==0",
+            near=near, far=far, relay="1==1" if relay else "1==0", auth="1==1" if auth else "1==0",
         )  # fmt: skip
         (host.directory / "kamailio.cfg").write_text(config)
         host.start(

@@ -18,7 +18,7 @@ from typing import Any
 
 from phonelab import sipp, speech
 from phonelab.network import Host, Lab, wait_until
-from phonelab.phone import Phone, call, hang_up
+from phonelab.phone import Phone, call, hang_up, sound
 from phonelab.proxy import Proxy
 
 Facts = dict[str, Any]
@@ -67,8 +67,13 @@ def unsuccessful(state: str, status: int | None, **more: object) -> Facts:
 @contextmanager
 def pair(lab: Lab, alice: Host, bob: Host, **options: object) -> Iterator[tuple[Phone, Phone]]:
     """Two telephones, alice with the caller's speech and bob with the callee's."""
-    a = Phone(alice, "alice", speech.write_wav("caller", lab.directory / "a.wav", 2), **options)  # type: ignore[arg-type]
-    b = Phone(bob, "bob", speech.write_wav("callee", lab.directory / "b.wav", 2), **options)  # type: ignore[arg-type]
+    rate_hz, channels = sound(str(options.get("codecs", "PCMA")))
+    spoken = [
+        speech.write_wav(name, lab.directory / f"{name}.wav", 2, rate_hz, channels)
+        for name in ("caller", "callee")
+    ]
+    a = Phone(alice, "alice", spoken[0], **options)  # type: ignore[arg-type]
+    b = Phone(bob, "bob", spoken[1], **options)  # type: ignore[arg-type]
     try:
         yield a, b
     finally:

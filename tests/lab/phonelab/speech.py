@@ -35,15 +35,23 @@ TEXTS = {
         " passed on to the roads department. They will decide within fourteen days, and you will be "
         "told in writing. Is there anything else today?",
     ),
+    "colleague": (
+        "en-gb-scotland+m6",
+        "Roads department, good morning, you have been put through to me by the front desk. I have your"
+        " letter here, the sketch of the parking space is missing. Please bring it to room thirty one, or"
+        " send a photograph of it before Thursday.",
+    ),
 }
 
 
 def make(directory: Path = SPEECH) -> None:
     """Speak every text into ``directory`` as FLAC, peak at -3 dB, with no pause long enough to look like
-    loss."""
+    loss. What is there already stays."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, (voice, text) in TEXTS.items():
         raw, path = directory / f"{name}.raw.wav", directory / f"{name}.flac"
+        if path.exists():
+            continue
         run("espeak-ng", "-v", voice, "-s", 165, "-g", 0, "-w", raw, text)
         run("sox", "-D", raw, "-b", 16, "-c", 1, path, "rate", RATE_HZ, "norm", -3)
         raw.unlink()
@@ -56,7 +64,19 @@ def load(name: str) -> Samples:
     return samples  # type: ignore[no-any-return]
 
 
-def write_wav(name: str, path: Path, laps: int = 1) -> Path:
-    """The speech as a WAV for a telephone to play, ``laps`` times over."""
-    soundfile.write(path, np.tile(load(name), laps), RATE_HZ, subtype="PCM_16")
+def write_wav(name: str, path: Path, laps: int = 1, rate_hz: int = RATE_HZ, channels: int = 1) -> Path:
+    """The speech as a WAV for a telephone to play, ``laps`` times over; at a higher rate it has no more in
+    it than at 8 kHz, so that any rate can be held against the same truth."""
+    samples = np.clip(resample(np.tile(load(name), laps), RATE_HZ, rate_hz), -1.0, 1.0)
+    soundfile.write(path, np.repeat(samples[:, None], channels, axis=1), rate_hz, subtype="PCM_16")
     return path
+
+
+def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
+    """Between rates of which one is a multiple of the other, without delay: by the spectrum, cut off or
+    filled up with nothing. Sample ``n`` of the slower is sample ``n * ratio`` of the faster."""
+    if from_hz == to_hz:
+        return samples
+    length = len(samples) * to_hz // from_hz
+    spectrum = np.fft.rfft(samples)[: length // 2 + 1]
+    return np.fft.irfft(spectrum, length) * (to_hz / from_hz)

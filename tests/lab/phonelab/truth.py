@@ -132,8 +132,12 @@ def calls(path: Path) -> list[dict[str, Any]]:
         answered = {
             m.media for m in mine if m.status and m.cseq == "INVITE" and m.media and m.time_ns < horizon
         }
+        # Addresses come again (C10): a stream is of the call in whose time it lies.
+        first_ns, last_ns = mine[0].time_ns, byes[0].time_ns if byes else 1 << 63
         sides = [
-            (s, "callee" if s.dst in offered else "caller") for s in streams if s.dst in offered | answered
+            (s, "callee" if s.dst in offered else "caller")
+            for s in streams
+            if s.dst in offered | answered and s.time_ns[0] < last_ns and s.time_ns[-1] > first_ns
         ]
         found.append(
             {
