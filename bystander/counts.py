@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bystander.pipeline import Pipeline
+from bystander.sniffer.tunnels import tunnel_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,11 @@ def skipped(pipeline: Pipeline) -> dict[str, int]:
     for reason in ("holes", "cut-messages", "oversize", "ws-undecodable"):
         reasons[f"tcp-{reason}"] += pipeline.tcp.counters[reason]
     return {reason: count for reason, count in sorted(reasons.items()) if count}
+
+
+def tunnelled(pipeline: Pipeline) -> dict[str, int]:
+    """Return how many frames were found inside tunnels, by the layers around them."""
+    named: Counter[str] = Counter()
+    for way, count in pipeline.tunnels.items():
+        named[tunnel_name(way) or "other"] += count
+    return dict(sorted(named.items()))

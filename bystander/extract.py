@@ -13,7 +13,7 @@ from typing import Any
 
 from bystander import __version__
 from bystander.config import Config
-from bystander.counts import skipped, tables
+from bystander.counts import skipped, tables, tunnelled
 from bystander.errors import UserError
 from bystander.finish import finish
 from bystander.finished import Finished, Orphan
@@ -104,6 +104,7 @@ def counters_of(pipeline: Pipeline) -> dict[str, Any]:
         "media_ports": {name: n for name, n in sorted(pipeline.media_ports.counters.items()) if n},
         "unclaimed_streams": pipeline.counters["unclaimed"],
         "bad": skipped(pipeline),
+        "tunnels": tunnelled(pipeline),
         "evicted": {name: table.evicted for name, table in tables(pipeline).items() if table.evicted},
         "sip_methods": dict(sorted(pipeline.calls.requests.items())),
         "sip_statuses": {str(status): count for status, count in sorted(pipeline.calls.responses.items())},

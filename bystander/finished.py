@@ -133,4 +133,5 @@ def facts_of(stream: Stream) -> dict[str, Any]:
         "first_ns": stream.first_ns,
         "payload_types": stream.payload_types,
         "figures": asdict(stream.figures),
+        "tunnel": stream.tunnel,
     }

@@ -11,9 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,6 @@ from bystander.sniffer.datagrams import Datagrams, Parsed
 from bystander.sniffer.fragments import Reassembler
 from bystander.sniffer.frames import NONSENSE_NS, Frames, mended
 from bystander.sniffer.mediaports import MediaPorts
-from bystander.sniffer.oddframes import transport
 from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.rtp import looks_like_rtcp, looks_like_rtp
@@ -38,6 +36,7 @@ from bystander.sniffer.signalling import may_be_sip
 from bystander.sniffer.sip import Arrival, parse_message
 from bystander.sniffer.streams import Stream, StreamTable
 from bystander.sniffer.tcp import SipOverTcp
+from bystander.sniffer.tunnels import tally
 from bystander.storage.spool import Media, Spool
 
 _TICK_NS = 250_000_000
@@ -113,6 +112,8 @@ class Pipeline:
         self._interrupted = False
         self.bad: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
+        #: Frames inside tunnels, by the way to them.
+        self.tunnels: Counter[int] = Counter()
         #: Since when there is room only for the calls that were in progress then (C19); None: there is room.
         self.short_since_ns: int | None = None
 
@@ -179,6 +180,8 @@ class Pipeline:
             messages.sort(key=lambda message: message[0])
         if parsed.bad:
             self.bad.update(parsed.bad)
+        if parsed.tunnels:
+            tally(self.tunnels, parsed.tunnels)
         self.last_frame_ns = int(frames.time_ns[-1])
         if abs(self.last_frame_ns - int(frames.time_ns[0])) > NONSENSE_NS:
             self.last_frame_ns = int(np.median(frames.time_ns))
@@ -323,10 +326,8 @@ class Pipeline:
         for fragment in parsed.fragments:
             payload = self.fragments.feed(fragment)
             if payload is not None:
-                src, dst = (str(ip_address(cast(bytes, part))) for part in fragment.key[2:4])
-                reason = transport(parsed, src, dst, fragment.protocol, payload, fragment.time_ns)
-                if reason:
-                    self.bad[reason] += 1
+                # What it adds to the list of fragments was in a tunnel: the loop comes to it.
+                self._parser.reassembled(parsed, fragment, payload)
 
     def _feed_sip(self, time_ns: int, src: Endpoint, dst: Endpoint, transport_name: str, raw: bytes) -> None:
         message = parse_message(raw)
@@ -369,6 +370,7 @@ class Pipeline:
                     formats=claimed.formats,
                     srtp=encrypted,
                     by=claimed.by,
+                    tunnel=stream.tunnel,
                 )
             )
         for claimed in call.other_streams:
@@ -411,6 +413,7 @@ class Pipeline:
             first_ns=stream.first_ns,
             payload_types=stream.payload_types,
             figures=stream.figures,
+            tunnel=stream.tunnel,
         )
         if self.settings.keep_unclaimed:
             root = self.settings.root

@@ -159,6 +159,7 @@ def read_streams(folder: Path) -> list[RecoveredStream]:
                     file=path,
                     figures=Figures(**facts["figures"]),
                     payload_types=[int(pt) for pt in facts["payload_types"]],
+                    tunnel=str(facts.get("tunnel", "")),
                 )
             )
         except (KeyError, TypeError, ValueError, IndexError):

@@ -49,6 +49,7 @@ def stream_object(
     formats: dict[int, Format] | None = None,
     srtp: bool = False,
     by: str | None = None,
+    tunnel: str = "",
 ) -> dict[str, Any]:
     """Describe one RTP stream; ``by`` is left out for a stream that no call claimed."""
     owner = {} if by is None else {"by": by}
@@ -66,6 +67,7 @@ def stream_object(
         "first_at": rfc3339(first_ns),
         "last_at": rfc3339(figures.last_ns),
         "srtp": srtp,
+        "tunnel": tunnel or None,
     }
 
 

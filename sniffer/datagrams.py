@@ -53,6 +53,7 @@ ROW_V4 = _layout(
         "ports": ("<u4", 34),
         "sport": (">u2", 34),
         "dport": (">u2", 36),
+        "raw_dport": ("<u2", 36),
         "udp_length": (">u2", 38),
         "head": ("<u4", 42),
     },
@@ -127,6 +128,7 @@ class Datagrams:
     ``flow``     uint64[n], one number per source, destination and ports
     ``offset``   int64[n], where the payload starts in ``data``
     ``size``     int64[n], its captured bytes
+    ``tunnel``   int64[n], the way through tunnels to each (:mod:`bystander.sniffer.tunnels`); None: bare
     """
 
     data: NDArray[np.uint8]
@@ -135,6 +137,7 @@ class Datagrams:
     offset: NDArray[np.int64]
     size: NDArray[np.int64]
     time_ns: NDArray[np.int64]
+    tunnel: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -143,6 +146,10 @@ class Datagrams:
         """Return the payload of datagram ``i``."""
         start = int(self.offset[i])
         return self.data[start : start + int(self.size[i])].tobytes()
+
+    def way(self, i: int) -> int:
+        """Return the way through tunnels to datagram ``i``; 0 for none."""
+        return 0 if self.tunnel is None else int(self.tunnel[i])
 
     def endpoints(self, i: int) -> tuple[Endpoint, Endpoint]:
         """Return source and destination of datagram ``i``."""
@@ -163,6 +170,17 @@ class Parsed:
     fragments: list[Fragment] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     bad: Counter[str] = field(default_factory=Counter)
+    #: Frames inside tunnels, by the way to them.
+    tunnels: Counter[int] = field(default_factory=Counter)
+
+    def count_tunnels(self, path: NDArray[np.int64]) -> None:
+        """Count frames by the way through tunnels to them (int64[n], at least one)."""
+        first = int(path[0])
+        if (path == first).all():
+            self.tunnels[first] += len(path)
+        else:
+            for way, count in zip(*np.unique(path, return_counts=True), strict=True):
+                self.tunnels[int(way)] += int(count)
 
 
 def flow_of(src: Endpoint, dst: Endpoint) -> int:
@@ -176,7 +194,7 @@ def flow_of(src: Endpoint, dst: Endpoint) -> int:
     return int(mix_flow(fold_v6(row), ports)[0])
 
 
-def synthetic(src: Endpoint, dst: Endpoint, payload: bytes, time_ns: int) -> Datagrams:
+def synthetic(src: Endpoint, dst: Endpoint, payload: bytes, time_ns: int, tunnel: int = 0) -> Datagrams:
     """Build a block of one datagram, for payloads that did not arrive as one frame (fragments, tunnels)."""
     v6 = ":" in src[0]
     head = 62 if v6 else 42
@@ -190,7 +208,8 @@ def synthetic(src: Endpoint, dst: Endpoint, payload: bytes, time_ns: int) -> Dat
     folded = fold_v6(rows) if v6 else rows["addresses"]
     flow = mix_flow(folded, rows["ports"])
     one = np.ones(1, np.int64)
-    return Datagrams(data, rows, flow, one * head, one * len(payload), one * time_ns)
+    way = one * tunnel if tunnel else None
+    return Datagrams(data, rows, flow, one * head, one * len(payload), one * time_ns, way)
 
 
 def add_datagrams(parsed: Parsed, found: Datagrams) -> None:
@@ -213,6 +232,7 @@ def add_datagrams(parsed: Parsed, found: Datagrams) -> None:
             found.offset[keep],
             length[keep],
             found.time_ns[keep],
+            None if found.tunnel is None else found.tunnel[keep],
         )
     if len(found):
         parsed.datagrams.append(found)

@@ -16,9 +16,9 @@ PIECE_OVERHEAD_BYTES = 128
 class Fragment:
     """One fragment of an IPv4 or IPv6 datagram.
 
-    ``key``       (VLAN stack, IP version, source, destination, protocol, identification)
+    ``key``       (VLAN stack and tunnels, IP version, source, destination, protocol, identification)
     ``offset``    bytes from the start of the payload; ``more`` whether others follow
-    ``time_ns``   capture time; ``protocol`` of the payload, 6 or 17
+    ``time_ns``   capture time; ``protocol`` of the payload; ``tunnel`` the way through tunnels to it
     """
 
     key: tuple[object, ...]
@@ -27,6 +27,7 @@ class Fragment:
     payload: bytes
     time_ns: int
     protocol: int
+    tunnel: int = 0
 
 
 @dataclass(slots=True)

@@ -16,11 +16,16 @@ from numpy.typing import NDArray
 #: Link types as libpcap numbers them (https://www.tcpdump.org/linktypes.html).
 LINKTYPE_NULL = 0
 LINKTYPE_ETHERNET = 1
+LINKTYPE_PPP = 9
 LINKTYPE_RAW_OLD = 12
 LINKTYPE_RAW_OLD_BSD = 14
+LINKTYPE_PPP_HDLC = 50
+LINKTYPE_PPP_ETHER = 51
 LINKTYPE_RAW = 101
+LINKTYPE_C_HDLC = 104
 LINKTYPE_LOOP = 108
 LINKTYPE_LINUX_SLL = 113
+LINKTYPE_MPLS = 219
 LINKTYPE_IPV4 = 228
 LINKTYPE_IPV6 = 229
 LINKTYPE_LINUX_SLL2 = 276
@@ -44,6 +49,7 @@ class Frames:
     ``linktype``  a LINKTYPE number
     ``vlan``      int64[n], the outer VLAN tag that the kernel took off a frame, -1 where there was none;
                   None where nobody asked (:class:`bystander.sniffer.ring.Ring`)
+    ``tunnel``    int64[n], the way through tunnels to each (:mod:`bystander.sniffer.tunnels`); None: bare
     """
 
     data: NDArray[np.uint8]
@@ -53,6 +59,7 @@ class Frames:
     time_ns: NDArray[np.int64]
     linktype: int = LINKTYPE_ETHERNET
     vlan: NDArray[np.int64] | None = None
+    tunnel: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offset)

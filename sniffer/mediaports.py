@@ -138,4 +138,5 @@ class MediaPorts:
         rows = pick(d.rows, at)
         rows.view(np.uint8).reshape(-1, width)[:, payload : payload + HEADER_BYTES] = inner[media]
         said = d.rows["seq"][at].astype(np.int64)
-        return Datagrams(d.data, rows, d.flow[at], d.offset[at] + 4, said, d.time_ns[at])
+        way = None if d.tunnel is None else d.tunnel[at]
+        return Datagrams(d.data, rows, d.flow[at], d.offset[at] + 4, said, d.time_ns[at], way)

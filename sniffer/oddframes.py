@@ -14,6 +14,7 @@ from bystander.sniffer.datagrams import Parsed, synthetic
 from bystander.sniffer.fragments import Fragment
 from bystander.sniffer.frames import LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2, Frames
 from bystander.sniffer.tcp import Segment
+from bystander.sniffer.tunnels import PROTOCOLS as TUNNEL_PROTOCOLS
 
 #: Headers that may be followed by VLAN tags.
 _LINK_BYTES = {LINKTYPE_ETHERNET: 14, LINKTYPE_LINUX_SLL: 16, LINKTYPE_LINUX_SLL2: 22}
@@ -28,6 +29,8 @@ _V6_EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140})
 _V6_FRAGMENT = 44
 _V6_AUTHENTICATION = 51
 _MAX_EXTENSIONS = 16
+#: What is put together of fragments; of these only the first two are read here.
+_REASSEMBLED = frozenset({PROTOCOL_UDP, PROTOCOL_TCP, *TUNNEL_PROTOCOLS})
 
 
 def add_odd_frames(
@@ -46,15 +49,18 @@ def add_odd_frames(
         link = _LINK_BYTES.get(frames.linktype)
         tags = b"" if link is None else frames.data[int(frames.offset[i]) + link - 2 : start - 2].tobytes()
         time_ns = int(frames.time_ns[i])
+        tunnel = 0 if frames.tunnel is None else int(frames.tunnel[i])
+        if tunnel:
+            tags += tunnel.to_bytes(8)
         if int(ethertype[i]) == ETHERTYPE_IPV4:
-            reason = _ipv4(parsed, packet, time_ns, tags)
+            reason = _ipv4(parsed, packet, time_ns, tags, tunnel)
         else:
-            reason = _ipv6(parsed, packet, time_ns, tags)
+            reason = _ipv6(parsed, packet, time_ns, tags, tunnel)
         if reason:
             parsed.bad[reason] += 1
 
 
-def _ipv4(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes) -> str:
+def _ipv4(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes, tunnel: int) -> str:
     """Read one IPv4 packet (RFC 791); return why it is bad, or ""."""
     if len(packet) < 20 or packet[0] >> 4 != 4:
         return "ip-header"
@@ -66,21 +72,20 @@ def _ipv4(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes) -> str:
         return "ip-header"
     payload, protocol = packet[header:total], packet[9]
     flags = packet[6] << 8 | packet[7]
-    if protocol not in (PROTOCOL_UDP, PROTOCOL_TCP):
+    if protocol not in _REASSEMBLED:
         return ""
     src, dst = packet[12:16], packet[16:20]
     if flags & 0x3FFF:
         key = (tags, 4, src, dst, protocol, packet[4:6])
         parsed.fragments.append(
-            Fragment(key, (flags & 0x1FFF) * 8, bool(flags & 0x2000), payload, time_ns, protocol)
+            Fragment(key, (flags & 0x1FFF) * 8, bool(flags & 0x2000), payload, time_ns, protocol, tunnel)
         )
         return ""
-    return transport(
-        parsed, str(ipaddress.IPv4Address(src)), str(ipaddress.IPv4Address(dst)), protocol, payload, time_ns
-    )
+    ends = str(ipaddress.IPv4Address(src)), str(ipaddress.IPv4Address(dst))
+    return transport(parsed, *ends, protocol, payload, time_ns, tunnel)
 
 
-def _ipv6(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes) -> str:
+def _ipv6(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes, tunnel: int) -> str:
     """Read one IPv6 packet and its extension headers (RFC 8200); return why it is bad, or ""."""
     if len(packet) < 40 or packet[0] >> 4 != 6:
         return "ip-header"
@@ -100,31 +105,44 @@ def _ipv6(parsed: Parsed, packet: bytes, time_ns: int, tags: bytes) -> str:
             if at + 8 > end:
                 return "ip-extension"
             inner, place = packet[at], packet[at + 2] << 8 | packet[at + 3]
-            if inner not in (PROTOCOL_UDP, PROTOCOL_TCP):
+            if inner not in _REASSEMBLED:
                 return ""
             key = (tags, 6, src, dst, inner, packet[at + 4 : at + 8])
             parsed.fragments.append(
-                Fragment(key, place & 0xFFF8, bool(place & 1), packet[at + 8 : end], time_ns, inner)
+                Fragment(key, place & 0xFFF8, bool(place & 1), packet[at + 8 : end], time_ns, inner, tunnel)
             )
             return ""
         else:
             break
     else:
         return "ip-extension"
+    ends = str(ipaddress.IPv6Address(src)), str(ipaddress.IPv6Address(dst))
+    return transport(parsed, *ends, protocol, packet[at:end], time_ns, tunnel)
+
+
+def ip_packet(src: bytes, dst: bytes, protocol: int, payload: bytes) -> bytes:
+    """Build the packet that was sent in fragments; a payload too long for the length field is length 0."""
+    if len(src) == 16:
+        size = len(payload)
+        return (
+            b"\x60\0\0\0"
+            + (size if size <= 65535 else 0).to_bytes(2)
+            + bytes((protocol, 64))
+            + src
+            + dst
+            + payload
+        )
+    size = 20 + len(payload)
+    length = (size if size <= 65535 else 0).to_bytes(2)
+    return b"\x45\0" + length + bytes(4) + bytes((64, protocol, 0, 0)) + src + dst + payload
+
+
+def transport(
+    parsed: Parsed, src: str, dst: str, protocol: int, payload: bytes, time_ns: int, tunnel: int = 0
+) -> str:
+    """Read a UDP datagram or TCP segment and add it to ``parsed``; return why it is bad, or ""."""
     if protocol not in (PROTOCOL_UDP, PROTOCOL_TCP):
         return ""
-    return transport(
-        parsed,
-        str(ipaddress.IPv6Address(src)),
-        str(ipaddress.IPv6Address(dst)),
-        protocol,
-        packet[at:end],
-        time_ns,
-    )
-
-
-def transport(parsed: Parsed, src: str, dst: str, protocol: int, payload: bytes, time_ns: int) -> str:
-    """Read a UDP datagram or TCP segment and add it to ``parsed``; return why it is bad, or ""."""
     if len(payload) < 8:
         return "transport-header"
     source = (src, payload[0] << 8 | payload[1])
@@ -135,7 +153,7 @@ def transport(parsed: Parsed, src: str, dst: str, protocol: int, payload: bytes,
             return "udp-length"
         if length > len(payload):
             parsed.bad["udp-cut-short"] += 1
-        parsed.datagrams.append(synthetic(source, destination, payload[8:length], time_ns))
+        parsed.datagrams.append(synthetic(source, destination, payload[8:length], time_ns, tunnel))
         return ""
     header = (payload[12] >> 4) * 4 if len(payload) >= 20 else 0
     if header < 20 or header > len(payload):

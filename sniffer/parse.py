@@ -4,7 +4,8 @@ Every frame of a block is brought into one layout, 56 bytes that start 14 bytes 
 fixed-width gather; VLAN tags only move the place a frame is gathered from. In that layout IPv4 without
 options, UDP and the fixed RTP header stand at constant offsets, so every field is one strided view. What
 does not fit (IPv6, IP options, fragments, TCP) is split off by mask: IPv6 has a layout of its own, the rest
-goes frame by frame through :mod:`bystander.sniffer.oddframes`.
+goes frame by frame through :mod:`bystander.sniffer.oddframes`. What is in tunnels becomes a block of its own,
+the same bytes with other offsets, and is parsed once more (:mod:`bystander.sniffer.tunnels`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.sniffer import tunnels
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.datagrams import (
     ROW_V4,
@@ -26,6 +28,8 @@ from bystander.sniffer.datagrams import (
     mix_flow,
     pick,
 )
+from bystander.sniffer.encapsulations import Kind
+from bystander.sniffer.fragments import Fragment
 from bystander.sniffer.frames import (
     LINKTYPE_ETHERNET,
     LINKTYPE_IPV4,
@@ -37,6 +41,7 @@ from bystander.sniffer.frames import (
     LINKTYPE_RAW,
     LINKTYPE_RAW_OLD,
     LINKTYPE_RAW_OLD_BSD,
+    PAD,
     Frames,
 )
 from bystander.sniffer.oddframes import (
@@ -45,6 +50,7 @@ from bystander.sniffer.oddframes import (
     PROTOCOL_TCP,
     PROTOCOL_UDP,
     add_odd_frames,
+    ip_packet,
 )
 from bystander.sniffer.tcpwatch import TcpWatch
 
@@ -66,8 +72,40 @@ class FrameParser:
     def parse(self, frames: Frames) -> Parsed:
         """Split a block into datagrams, fragments and TCP segments; never raises on what was captured."""
         parsed = Parsed()
+        self._parse(parsed, frames)
+        if parsed.tunnels and len(parsed.datagrams) > 1:
+            parsed.datagrams = tunnels.in_order(parsed.datagrams)
+        return parsed
+
+    def reassembled(self, parsed: Parsed, fragment: Fragment, payload: bytes) -> None:
+        """Parse what was put together of fragments, the last of which is given: what it holds is added."""
+        version, src, dst = fragment.key[1:4]
+        assert isinstance(src, bytes) and isinstance(dst, bytes)
+        packet = ip_packet(src, dst, fragment.protocol, payload)
+        one = np.ones(1, np.int64)
+        size = one * len(packet)
+        self._parse(
+            parsed,
+            Frames(
+                np.frombuffer(packet + bytes(PAD), np.uint8),
+                one * 0,
+                size,
+                size,
+                one * fragment.time_ns,
+                LINKTYPE_IPV4 if version == 4 else LINKTYPE_IPV6,
+                tunnel=one * fragment.tunnel if fragment.tunnel else None,
+            ),
+        )
+
+    def _parse(self, parsed: Parsed, frames: Frames) -> None:
         if not len(frames):
-            return parsed
+            return
+        if frames.linktype in tunnels.LINKTYPES:
+            kind = np.full(len(frames), tunnels.LINKTYPES[frames.linktype], np.uint8)
+            self._open(
+                parsed, frames, np.arange(len(frames)), kind, frames.offset, frames.offset + frames.captured
+            )
+            return
         rows, l3 = _normalise(frames)
         plain = (rows["type_version"] & np.uint32(0xFFFFFF)) == 0x450008
         end = frames.offset + frames.captured
@@ -75,19 +113,24 @@ class FrameParser:
         unfragmented = (rows["fragment"] & 0x3FFF) == 0
         plain &= whole & unfragmented
         udp = plain & (rows["protocol"] == PROTOCOL_UDP)
+        opened = self._open_udp(parsed, frames, rows, l3, end, udp)
         if udp.all():
             self._add_v4(parsed, frames, rows, l3, end)
-            return parsed
+            return
         if udp.any():
             at = np.flatnonzero(udp)
             self._add_v4(parsed, frames, pick(rows, at), l3[at], end[at], at)
         rest = ~udp
+        if opened is not None:
+            rest[opened] = False
         tcp = plain & (rows["protocol"] == PROTOCOL_TCP)
         if tcp.any():
             rest &= ~tcp
             at = np.flatnonzero(tcp)
             at = at[self.tcp.interesting(frames, pick(rows, at), l3[at], end[at])]
             rest[at] = True
+        if rest.any():
+            rest[self._open_others(parsed, frames, rows, l3, end, np.flatnonzero(rest))] = False
         v6 = (rows["ethertype"] == ETHERTYPE_IPV6) & rest
         if v6.any():
             at = np.flatnonzero(v6)
@@ -95,7 +138,92 @@ class FrameParser:
         rest &= (rows["ethertype"] == ETHERTYPE_IPV4) | (rows["ethertype"] == ETHERTYPE_IPV6)
         if rest.any():
             add_odd_frames(parsed, frames, np.flatnonzero(rest), l3, rows["ethertype"])
-        return parsed
+
+    def _open_udp(
+        self,
+        parsed: Parsed,
+        frames: Frames,
+        rows: NDArray[np.void],
+        l3: NDArray[np.int64],
+        end: NDArray[np.int64],
+        udp: NDArray[np.bool_],
+    ) -> NDArray[np.int64] | None:
+        """Open what goes to the port of a tunnel and is one; return which, no longer marked in ``udp``."""
+        kind = tunnels.BY_RAW_PORT.take(rows["raw_dport"], mode="clip")
+        if not kind.any():
+            return None
+        at = np.flatnonzero(udp & (kind != 0))
+        if not len(at):
+            return None
+        opened = at[self._open(parsed, frames, at, kind[at], l3[at] + 28, end[at], sure=False)]
+        udp[opened] = False
+        return opened
+
+    def _open_others(
+        self,
+        parsed: Parsed,
+        frames: Frames,
+        rows: NDArray[np.void],
+        l3: NDArray[np.int64],
+        end: NDArray[np.int64],
+        which: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Open tunnels in frames that are not plain UDP; return which are dealt with."""
+        kind, at, by_udp = tunnels.carriers(frames.data, pick(rows, which), l3[which], end[which])
+        done = [which[:0]]
+        for some, sure in (((kind != 0) & by_udp, False), ((kind != 0) & ~by_udp, True)):
+            if some.any():
+                these = which[some]
+                done.append(
+                    these[self._open(parsed, frames, these, kind[some], at[some], end[these], sure=sure)]
+                )
+        return np.concatenate(done)
+
+    def _open(
+        self,
+        parsed: Parsed,
+        frames: Frames,
+        which: NDArray[np.int64],
+        kind: NDArray[np.uint8],
+        at: NDArray[np.int64],
+        end: NDArray[np.int64],
+        *,
+        sure: bool = True,
+    ) -> NDArray[np.bool_]:
+        """Parse what the tunnels of some frames carry; tell which of them were tunnels (all if ``sure``)."""
+        path = np.zeros(len(which), np.int64) if frames.tunnel is None else frames.tunnel[which]
+        outcome, inner, path = tunnels.peel(frames.data, kind, at, end, path, sure)
+        found = outcome != Kind.REFUSED
+        if sure and not found.all():
+            parsed.bad["tunnel-header"] += int(np.count_nonzero(~found))
+        deep = found & tunnels.too_deep(path)
+        if deep.any():
+            parsed.bad["tunnel-depth"] += int(np.count_nonzero(deep))
+            outcome[deep] = Kind.NOTHING
+        data = frames.data
+        if int(inner.max(initial=0)) + PAD > len(data):
+            # Only the last frames of a buffer are so near its end.
+            data = np.concatenate([data, np.zeros(PAD, np.uint8)])
+        for carried, linktype in ((Kind.ETHERNET, LINKTYPE_ETHERNET), (Kind.IP, LINKTYPE_RAW)):
+            mine = np.flatnonzero(outcome == carried)
+            if not len(mine):
+                continue
+            frame, start = which[mine], inner[mine]
+            skipped = start - frames.offset[frame]
+            parsed.count_tunnels(path[mine])
+            self._parse(
+                parsed,
+                Frames(
+                    data,
+                    start,
+                    end[mine] - start,
+                    frames.length[frame] - skipped,
+                    frames.time_ns[frame],
+                    linktype,
+                    tunnel=path[mine],
+                ),
+            )
+        return np.ones(len(found), bool) if sure else found
 
     def watch_tcp(self, src: Endpoint, dst: Endpoint) -> None:
         """Let every segment between two endpoints through from now on: the connection carries SIP."""
@@ -111,8 +239,10 @@ class FrameParser:
         at: NDArray[np.int64] | None = None,
     ) -> None:
         flow = mix_flow(rows["addresses"], rows["ports"])
-        times = frames.time_ns if at is None else frames.time_ns[at]
-        add_datagrams(parsed, Datagrams(frames.data, rows, flow, l3 + 28, end - l3 - 28, times))
+        times, way = frames.time_ns, frames.tunnel
+        if at is not None:
+            times, way = times[at], None if way is None else way[at]
+        add_datagrams(parsed, Datagrams(frames.data, rows, flow, l3 + 28, end - l3 - 28, times, way))
 
 
 def _add_v6(
@@ -129,10 +259,9 @@ def _add_v6(
     if len(taken):
         typed = typed[taken]
         flow = mix_flow(fold_v6(typed), typed["ports"])
-        start = l3[taken] + 48
-        add_datagrams(
-            parsed, Datagrams(frames.data, typed, flow, start, end[taken] - start, frames.time_ns[at[taken]])
-        )
+        start, time_ns = l3[taken] + 48, frames.time_ns[at[taken]]
+        way = None if frames.tunnel is None else frames.tunnel[at[taken]]
+        add_datagrams(parsed, Datagrams(frames.data, typed, flow, start, end[taken] - start, time_ns, way))
     return taken
 
 
@@ -145,6 +274,11 @@ def _normalise(frames: Frames) -> tuple[NDArray[np.void], NDArray[np.int64]]:
         return _untag(data, gather(data, start, V4_WIDTH).view(ROW_V4), start + 14)
     skip = {LINKTYPE_NULL: 4, LINKTYPE_LOOP: 4, LINKTYPE_LINUX_SLL2: 20}.get(link, 0)
     l3 = frames.offset + skip
+    if frames.tunnel is not None and int(l3.min()) >= 14:
+        # What is in a tunnel has other headers before it: one gather, and the type written over them.
+        rows = gather(data, l3 - 14, V4_WIDTH).view(ROW_V4)
+        rows["ethertype"] = _TYPE_OF_VERSION[rows["version_ihl"] >> 4]
+        return rows, l3
     raw = np.zeros((len(frames), V4_WIDTH), np.uint8)
     raw[:, 14:] = gather(data, l3, V4_WIDTH - 14).view(np.uint8).reshape(-1, V4_WIDTH - 14)
     if link == LINKTYPE_LINUX_SLL2:
@@ -173,6 +307,9 @@ def _untag(
         tagged[at] = np.isin(rows["ethertype"][at], ETHERTYPES_VLAN)
     return rows, l3
 
+
+_TYPE_OF_VERSION = np.zeros(16, np.uint16)
+_TYPE_OF_VERSION[[4, 6]] = [ETHERTYPE_IPV4, ETHERTYPE_IPV6]
 
 _IP_LINKTYPES = frozenset(
     {

@@ -123,7 +123,9 @@ class Probation:
             if datagrams.size[which] > _MAX_BYTES:
                 continue
             waiting.last_ns = int(packets.time_ns[member])
-            packet = synthetic(waiting.src, waiting.dst, datagrams.payload(which), waiting.last_ns)
+            packet = synthetic(
+                waiting.src, waiting.dst, datagrams.payload(which), waiting.last_ns, datagrams.way(which)
+            )
             waiting.packets.append(packet)
             waiting.numbers.append(int(packets.seq[member]))
         del waiting.packets[:-_MAX_HELD], waiting.numbers[:-_MAX_HELD]

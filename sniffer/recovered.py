@@ -21,6 +21,7 @@ class RecoveredStream:
     file: Path
     figures: Figures
     payload_types: list[int] = field(default_factory=list)
+    tunnel: str = ""
 
     @property
     def last_ns(self) -> int:

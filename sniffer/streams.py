@@ -30,6 +30,7 @@ from bystander.sniffer.flowtable import ABSENT, FlowTable
 from bystander.sniffer.probation import Probation
 from bystander.sniffer.rtp import RtpPackets, read_rtp
 from bystander.sniffer.sequence import Sequences, heads_of
+from bystander.sniffer.tunnels import tunnel_name
 
 #: More than this in one packet (half a second of G.711) is not telephone audio.
 MAX_G711_BYTES: Final = 4000
@@ -66,6 +67,7 @@ class Stream:
         "payload_types",
         "src",
         "ssrc",
+        "tunnel",
     )
 
     def __init__(
@@ -78,6 +80,7 @@ class Stream:
         dst: Endpoint,
         ssrc: int,
         first_ns: int,
+        tunnel: str,
     ) -> None:
         self._table: StreamTable | None = table
         self._figures: Figures | None = None
@@ -88,6 +91,7 @@ class Stream:
         self.dst = dst
         self.ssrc = ssrc
         self.first_ns = first_ns
+        self.tunnel = tunnel
         self.payload_types: list[int] = []
         self.kept: list[PacketRun] = []
 
@@ -266,24 +270,27 @@ class StreamTable:
             for datagram in earlier:
                 self._feed_waiting(datagram, src, dst)
             if not earlier:
-                self._open(src, dst, int(datagrams.rows["ssrc"][which]), packets, first)
+                self._open(src, dst, int(datagrams.rows["ssrc"][which]), packets, first, datagrams.way(which))
         self.counters["probation-overflow"] = self._probation.overflow
 
     def _feed_waiting(self, datagram: Datagrams, src: Endpoint, dst: Endpoint) -> None:
         """Feed a packet that waited on probation; the first of a stream starts it."""
         packets, _ = read_rtp(datagram, np.zeros(1, np.int64))
         known = int(packets.key[0]) in self._flows
-        if known or self._open(src, dst, int(datagram.rows["ssrc"][0]), packets, 0):
+        ssrc, way = int(datagram.rows["ssrc"][0]), datagram.way(0)
+        if known or self._open(src, dst, ssrc, packets, 0, way):
             self._feed(packets, self._flows.find(packets.key))
 
-    def _open(self, src: Endpoint, dst: Endpoint, ssrc: int, packets: RtpPackets, first: int) -> bool:
+    def _open(
+        self, src: Endpoint, dst: Endpoint, ssrc: int, packets: RtpPackets, first: int, way: int
+    ) -> bool:
         if not self._free:
             self.counters["streams-refused"] += 1
             return False
         number = self._free.pop()
         time_ns = int(packets.time_ns[first])
         key = int(packets.key[first])
-        stream = Stream(self, number, self._next_id, key, src, dst, ssrc, time_ns)
+        stream = Stream(self, number, self._next_id, key, src, dst, ssrc, time_ns, tunnel_name(way))
         stream.payload_types.append(int(packets.pt[first]))
         self._next_id += 1
         self._streams[number] = stream

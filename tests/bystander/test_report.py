@@ -89,6 +89,7 @@ def test_a_stream() -> None:
         "first_at": "2026-11-23T20:46:00.000Z",
         "last_at": "2026-11-23T20:46:20.000Z",
         "srtp": False,
+        "tunnel": None,
     }
     nobody = stream_object(
         src=("10.0.0.1", 1), dst=("10.0.0.2", 2), ssrc=1, first_ns=T0, payload_types=[], figures=FIGURES
