@@ -49,8 +49,10 @@ lint: $(DEVSTAMP) typing  ## ruff, mypy --strict, and the direction of imports
 lab: $(DEVSTAMP) debian-packages  ## record the captures in tests/data anew, with real phones (root)
 	@$(BIN)/python tests/lab/record.py
 
-fuzz: $(DEVSTAMP)  ## random and mutated frames through everything that reads the wire
+fuzz: $(DEVSTAMP)  ## damaged traffic through everything that reads the wire: blindly, then guided by coverage
 	@$(BIN)/python -m fuzz $(FUZZ)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]' || true
+	@$(BIN)/python -m fuzz.guided $(GUIDED)
 
 crash: $(DEVSTAMP)  ## kill the recorder, sweeps and erasures at 200 random moments and look at the vault
 	@$(BIN)/python -m tests.crash $(CRASH)

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import decoding, extraction, keeping, live, machine, stages
+from benchmarks import attack, decoding, extraction, keeping, live, machine, stages
 
 BENCHMARKS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "extract": ("the whole program on one core, from capture file to WAV", extraction.run),
     "stages": ("CPU ns per packet, stage by stage, on one core", stages.run),
     "decode": ("G.711 to 16-bit samples", decoding.run),
     "keeping": ("a million calls kept: queries, a sweep, sealing", keeping.run),
+    "attack": ("floods around calls in progress: memory, and what is lost", attack.run),
     "live": ("live, over a veth pair", live.run),
 }
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from bystander.sniffer.address import Endpoint
@@ -45,6 +45,10 @@ METHODS: Final = frozenset(
 _FELL_SILENT_NS = 10 * _S
 
 
+def _is_answered(leg: Hashable) -> bool:
+    return isinstance(leg, Leg) and leg.session.answered_ns is not None
+
+
 class CallTable:
     """All calls in progress, and all streams that no call has claimed yet.
 
@@ -58,7 +62,7 @@ class CallTable:
         self.requests: Counter[str] = Counter()
         self.responses: Counter[int] = Counter()
         self.states: Counter[str] = Counter()
-        self._claims = Claims(self.counters)
+        self._claims = Claims(self.counters, _is_answered)
         self._linker = Linker(self._ns(self.settings.link_window_s))
         self._legs: dict[str, Leg] = {}
         self._ended: dict[Leg, None] = {}

@@ -22,7 +22,7 @@ or two, and a claim the number of streams at its endpoint. Nothing here is done 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -41,7 +41,8 @@ _ALIVE_NS: Final = 1_000_000_000
 #: where there is no media, but none of its first ones, which are those of its first offer and answer.
 MAX_CLAIMS_PER_CALL: Final = 128
 _FIRST_CLAIMS: Final = 16
-#: Claims on one endpoint: a flood of INVITEs that all name it must not make every look-up long.
+#: Claims on one endpoint: a flood of INVITEs that all name it must not make every look-up long. The oldest
+#: goes that no stream has borne out, and of those first one whose call was not answered.
 MAX_CLAIMS_PER_ENDPOINT: Final = 64
 
 
@@ -71,7 +72,7 @@ class Claim:
     """One party of one call receives at one endpoint, from ``from_ns`` until ``to_ns`` (None: still).
 
     ``reach_ns`` is the earliest start of a stream that the claim may still speak for, a little before
-    ``from_ns``, or long before it when the capture began in mid-call.
+    ``from_ns``, or long before it when the capture began in mid-call. ``borne_out``: a stream was its call's.
     """
 
     call: Hashable
@@ -83,6 +84,7 @@ class Claim:
     to_ns: int | None = None
     certainty: int = STATED
     given_up: bool = False
+    borne_out: bool = False
     dialog: str = ""
     hop: Hashable = None
     formats: dict[int, Format] = field(default_factory=dict)
@@ -117,7 +119,12 @@ class Match(NamedTuple):
 class Claims:
     """All claims and all streams, by endpoint."""
 
-    def __init__(self, counters: Counter[str] | None = None) -> None:
+    def __init__(
+        self,
+        counters: Counter[str] | None = None,
+        answered: Callable[[Hashable], bool] = lambda _call: False,
+    ) -> None:
+        self._answered = answered
         self._claims: dict[Endpoint, list[Claim]] = {}
         self._by_call: dict[Hashable, list[Claim]] = {}
         self._streams: dict[Endpoint, dict[int, StreamLike]] = {}
@@ -149,8 +156,8 @@ class Claims:
         at = self._claims.setdefault(claim.endpoint, [])
         if len(at) >= MAX_CLAIMS_PER_ENDPOINT:
             self.counters["claims-dropped"] += 1
-            self._by_call[at[0].call].remove(at[0])
-            del at[0]
+            self.remove(min(at, key=lambda old: (old.borne_out, self._answered(old.call))))
+            at = self._claims.setdefault(claim.endpoint, [])
         held.append(claim)
         at.append(claim)
         return claim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from scenery import Line, Outcome, Scene, rtp, sdp
 
+from benchmarks.attack import FLOODS
 from bystander.extract import extract
 from bystander.pipeline import PipelineSettings
 
@@ -74,3 +76,33 @@ def test_requests_in_the_dialog(scene: Scene, line: Line, play: Play) -> None:
         line.message(at, "INVITE sip:x@x SIP/2.0", f"{20 + number} INVITE", body)
     heard = play(scene)
     assert heard.heard(0.05, 4.4) == ("caller", "callee")
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
+def test_floods_of_every_kind(
+    scene: Scene, line: Line, play: Play, flood: Callable[[int, random.Random], bytes]
+) -> None:
+    """`python -m benchmarks attack` has the same at length, with what they cost in memory."""
+    call(line)
+    rng = random.Random(7)
+    scene.frames += [(0.5 + number / 400, flood(number, rng)) for number in range(2400)]
+    outcome = play(scene)
+    (ours,) = (one for one in outcome.calls if one["call_id"] == line.call_id)
+    assert ours["verdict"] == "recorded"
+    assert outcome.heard(0.05, 4.4, ours) == ("caller", "callee")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_c10_strangers_who_claim_the_calls_media(scene: Scene, line: Line, play: Play, before: bool) -> None:
+    """Offers from elsewhere that name the addresses of a call in progress take nothing away from it."""
+    call(line)
+    for number in range(300):
+        body = sdp(*(line.caller_media if number & 1 else line.callee_media))
+        stranger = Line(
+            scene, f"stranger-{number}@x", caller_sip=("10.7.0.1", 5060), tags=(f"s{number}", "t")
+        )
+        stranger.invite((0.1 if before else 2.0) + number / 1000, body)
+    outcome = play(scene)
+    (ours,) = (one for one in outcome.calls if one["call_id"] == line.call_id)
+    assert ours["verdict"] == "recorded"
+    assert outcome.heard(0.05, 4.4, ours) == ("caller", "callee")

@@ -158,3 +158,17 @@ def test_no_match_outside_its_claims(kit: Any, made: list[Any], start: int, leng
         if match.to is not None:
             assert match.by != match.to.party
         assert match.call != "x" or start < 15
+
+
+def test_c10_a_full_endpoint_keeps_what_streams_bore_out_and_what_was_answered(kit: Any) -> None:
+    """A flood of INVITEs that name the address of a call takes nothing from it."""
+    claims = Claims(answered=lambda call: call == "answered")
+    heard = claim(kit, "heard", "caller", A, 0)
+    heard.borne_out = True
+    for kept in (heard, claim(kit, "answered", "caller", A, 1)):
+        claims.add(kept)
+    for number in range(3 * MAX_CLAIMS_PER_ENDPOINT):
+        claims.add(claim(kit, f"stranger-{number}", "caller", A, 2 + number))
+    assert claims.of("heard") and claims.of("answered")
+    assert len(claims) == MAX_CLAIMS_PER_ENDPOINT
+    assert not claims.of("stranger-0") and claims.of(f"stranger-{3 * MAX_CLAIMS_PER_ENDPOINT - 1}")
