@@ -119,8 +119,11 @@ def calls(
 
 def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) -> int:
     """Show one call: facts, streams, waveform, and its signalling as a ladder."""
+    from bystander.cases import case_of
+
     settings = _load(config)
     entry, call = _find(settings, recording)
+    call["case"] = _ask(settings, lambda index: case_of(index, call))
     evidence = settings.recording.directory / entry.evidence_path if entry.evidence_path else None
     if entry.sealed:
         evidence = None

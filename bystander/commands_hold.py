@@ -36,11 +36,15 @@ def hold_add(
     state: Annotated[State | None, typer.Option(help="All calls that ended up so.")] = None,
     verdict: Annotated[Verdict | None, typer.Option(help="All calls with this verdict.")] = None,
     direction: Annotated[Direction | None, typer.Option(help="All calls of this direction.")] = None,
+    only_these: Annotated[
+        bool,
+        typer.Option("--only-these", help="Not the calls they were transferred from or to, as well."),
+    ] = False,
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
     """Hold recordings for a case: those named, or all that a query finds; calls in progress, too."""
-    from bystander.holding import Wanted, find
+    from bystander.holding import Wanted, find, with_case
     from bystander.inprogress import calls_in_progress
     from bystander.moments import moment, to_ns
     from bystander.retention import holds
@@ -68,14 +72,19 @@ def hold_add(
         found = await find(eraser.index, going, wanted)
         if not found:
             raise UserError("no such calls; `bystander calls` lists them")
+        others = [] if only_these else await with_case(eraser.index, going, found)
+        found += others
         ids = [call.id for call in going]
         placed = await holds.add(eraser.index, found, case, reason, by or who(), time.time_ns(), ids)
         names = await holds.recordings_of(eraser.index, placed)
         journal_of(eraser, "hold", names, {"hold": placed, "case": case})
-        return {"hold": placed, "case": case, "recordings": names}
+        more = [name for name, _ in others]
+        return {"hold": placed, "case": case, "recordings": names, "of_the_same_case": more}
 
     done = with_eraser(settings, work)
-    say(done, f"hold {done['hold']} for {plain(case)}: {count(len(done['recordings']))}", json=json)
+    also = done["of_the_same_case"]
+    more = f", {len(also)} of them of the same case: {', '.join(also)}" if also else ""
+    say(done, f"hold {done['hold']} for {plain(case)}: {count(len(done['recordings']))}{more}", json=json)
     return 0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bystander import __version__
+from bystander.cases import close_both_ways
 from bystander.config import Config
 from bystander.counts import skipped, tables, tunnelled
 from bystander.errors import UserError
@@ -146,6 +147,7 @@ class _Extraction:
     def write(self) -> dict[str, Any]:
         """Write ``calls.json`` and return what it holds."""
         calls = sorted(self._calls, key=lambda call: (call["started_at"], call["call_id"]))
+        close_both_ways(calls)
         result = {
             "bystander": __version__,
             "calls": calls,

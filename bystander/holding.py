@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from bystander.cases import of_case
 from bystander.errors import UserError
 from bystander.inprogress import InProgress
 from bystander.storage.entry import number_key
@@ -42,6 +43,24 @@ async def find(index: Index, going: Sequence[InProgress], wanted: Wanted) -> lis
         if wanted.in_progress:
             found |= {one.id: one.call_id for one in going if _fits(wanted.query, one)}
     return list(found.items())
+
+
+async def with_case(
+    index: Index, going: Sequence[InProgress], found: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return (id, SIP Call-ID) of the other calls of the same cases: transferred, taken over (C8)."""
+    names = dict(found)
+    more = {call["id"]: call["call_id"] for call in await of_case(index, names)}
+    known = {*names.values(), *more.values()}
+    while fresh := [one for one in going if one.id not in names | more and _touches(one, known, going)]:
+        more |= {one.id: one.call_id for one in fresh}
+        known |= {one.call_id for one in fresh}
+    return [(name, call_id) for name, call_id in more.items() if name not in names]
+
+
+def _touches(call: InProgress, known: Collection[str], going: Sequence[InProgress]) -> bool:
+    named = any(call.call_id in one.related for one in going if one.call_id in known)
+    return named or any(name in known for name in call.related)
 
 
 def _of_name(name: str, going: Sequence[InProgress], known: Collection[str]) -> list[InProgress]:

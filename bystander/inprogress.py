@@ -25,6 +25,8 @@ class InProgress:
     callee: str
     direction: str
     started_ns: int
+    #: Call-IDs of the calls of its case, as far as it names them (C8).
+    related: tuple[str, ...] = ()
 
 
 def calls_in_progress(config: Config) -> list[InProgress]:
@@ -42,6 +44,7 @@ def calls_in_progress(config: Config) -> list[InProgress]:
             call.callee,
             call.direction,
             call.started_ns,
+            tuple(call.related),
         )
         for call in sorted(table.close(latest_ns), key=lambda call: call.started_ns)
     ]

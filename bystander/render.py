@@ -152,7 +152,9 @@ def call_facts(
     )
     for name, value in _facts(call, root, zone, evidence):
         if value:
-            yield Text.assemble((f"  {name:<11}", "dim"), plain(value))
+            yield Text.assemble(
+                (f"  {name:<11} " if len(name) > 10 else f"  {name:<11}", "dim"), plain(value)
+            )
 
 
 def _facts(
@@ -168,6 +170,10 @@ def _facts(
     yield "duration", f"{call['duration_s']:.3f} s" if call["answered_at"] else None
     yield "transport", call["transport"]
     yield "Call-ID", ", ".join([call["call_id"], *call["linked_call_ids"]])
+    for told in call.get("transfers", ()):
+        yield "transfer", _transfer(told, zone)
+    for one in call.get("case", call.get("related", ())):
+        yield one["relation"].replace("-", " "), _partner(one, zone)
     for hold in call["holds"]:
         until = _when(hold["to"], zone, "%H:%M:%S") if hold["to"] else "the end"
         yield "hold", f"by {hold['by']}, {_when(hold['from'], zone, '%H:%M:%S')} to {until}"
@@ -184,6 +190,19 @@ def _facts(
     yield "evidence", str(evidence) if evidence else None
     yield "kept until", call.get("delete_after")
     yield "held by", ", ".join(call.get("held_by") or [])
+
+
+def _transfer(told: dict[str, Any], zone: tzinfo | None) -> str:
+    status = f" ({told['status']})" if told["status"] else ""
+    return f"{told['kind']}, by {told['by']} to {told['to']}, {_when(told['at'], zone, '%H:%M:%S')}{status}"
+
+
+def _partner(one: dict[str, Any], zone: tzinfo | None) -> str:
+    """Name another call of the case; one that was not recorded has only its Call-ID."""
+    if "id" not in one:
+        return str(one["call_id"])
+    start = _when(one["started_at"], zone, "%H:%M:%S")
+    return f"{one['id']}  {one['caller']} → {one['callee']}, {start}"
 
 
 def _audio(recording: dict[str, Any]) -> str:

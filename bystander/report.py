@@ -11,6 +11,7 @@ from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
 from bystander.sniffer.sdp import STATIC_FORMATS, Format
 from bystander.sniffer.streams import Figures
+from bystander.sniffer.transfers import Transfer
 from bystander.verdict import Evidence, judge
 
 
@@ -123,6 +124,8 @@ def call_object(
             {"at": rfc3339(at), "digit": digit, "by": by, "method": method}
             for at, digit, by, method in sorted(set(dtmf))
         ],
+        "transfers": [transfer_object(transfer) for transfer in call.transfers],
+        "related": [{"call_id": name, "relation": what} for name, what in call.related.items()],
         "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
         "recording": recording_object(written, root),
     }
@@ -139,6 +142,20 @@ def announcement_object(found: dict[str, Any]) -> dict[str, Any]:
         "heard_s": round(found["heard_s"], 3),
         "score": found["score"],
         "star_at": _moment(found["star_ns"]),
+    }
+
+
+def transfer_object(transfer: Transfer) -> dict[str, Any]:
+    """Describe a transfer, in the same way in each call that it is about."""
+    return {
+        "at": rfc3339(transfer.at_ns),
+        "kind": transfer.kind,
+        "by": transfer.by,
+        "to": transfer.to,
+        "of": transfer.of or None,
+        "consulted": transfer.consulted or None,
+        "into": transfer.into or None,
+        "status": transfer.status or None,
     }
 
 
@@ -163,6 +180,8 @@ def orphan_object(stream: dict[str, Any], written: Written, root: Path) -> dict[
         "transport": "",
         "holds": [],
         "dtmf": [],
+        "transfers": [],
+        "related": [],
         "streams": [{"by": "caller"} | stream],
         "recording": recording_object(written, root),
     }

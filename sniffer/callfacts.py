@@ -10,6 +10,7 @@ from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.offers import Hold
 from bystander.sniffer.sip import Arrival
+from bystander.sniffer.transfers import Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Call:
     ``state`` is answered, cancelled, busy, failed, unanswered or incomplete. ``final_status`` is 0 when no
     final response was seen. ``ended_by`` is caller, callee, timeout, capture-end, or None where a response
     ended it. ``streams`` are audio; ``other_streams`` are what else was negotiated (video, T.38).
+    ``transfers`` and ``related`` (by Call-ID: what this call is to it) lead to the other calls of its case.
     ``media_expected``: audio was agreed on, so an answered call without streams has lost them.
     """
 
@@ -72,6 +74,8 @@ class Call:
     media_expected: bool
     messages: list[Arrival]
     evidence_truncated: bool
+    transfers: list[Transfer] = field(default_factory=list)
+    related: dict[str, str] = field(default_factory=dict)
 
 
 def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
@@ -116,4 +120,11 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
         media_expected=answered and any(leg.media.audio_agreed for leg in legs),
         messages=messages,
         evidence_truncated=any(leg.evidence_dropped for leg in legs),
+        transfers=list(dict.fromkeys(transfer for leg in legs for transfer in leg.transfers)),
+        related={
+            call_id: relation
+            for leg in legs
+            for call_id, relation in leg.related.items()
+            if all(call_id != member.call_id for member in legs)
+        },
     )

@@ -25,6 +25,7 @@ from bystander.sniffer.linking import Linker
 from bystander.sniffer.midcall import ending_media
 from bystander.sniffer.session import begins_anew, opens_session
 from bystander.sniffer.sip import Arrival
+from bystander.sniffer.transfers import Transfers, relate
 
 __all__ = ["Call", "CallSettings", "CallTable", "ClaimedStream", "StreamLike"]
 
@@ -64,6 +65,7 @@ class CallTable:
         self.states: Counter[str] = Counter()
         self._claims = Claims(self.counters, _is_answered)
         self._linker = Linker(self._ns(self.settings.link_window_s))
+        self._transfers = Transfers(self.counters)
         self._legs: dict[str, Leg] = {}
         self._ended: dict[Leg, None] = {}
         self._due: list[tuple[int, int, Leg]] = []
@@ -132,6 +134,7 @@ class CallTable:
             leg = None
         if leg is None:
             if not opens_session(message):
+                self._transfers.outside(arrival, self._legs.get)
                 self.counters["sip-outside-calls"] += 1
                 return
             if self._is_straggler(arrival):
@@ -150,6 +153,7 @@ class CallTable:
         was_over = leg.session.finished
         named = (leg.caller, leg.callee)
         touched = leg.observe(arrival)
+        self._transfers.observe(arrival, leg, self._legs.get)
         if named != (leg.caller, leg.callee):
             self._linker.add(leg)
         if leg.session.finished or was_over or leg.session.state is State.CHALLENGED:
@@ -416,6 +420,7 @@ class CallTable:
             if now_ns < leg.released_ns:
                 return
         for member in waiting:
+            relate(leg, member, "other-leg")
             self._linker.part(member)
             group.remove(member)
         if leg.session.midcall and not leg.streams and not self._claims.of(leg):

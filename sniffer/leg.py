@@ -14,6 +14,7 @@ from bystander.sniffer.sdp import Format
 from bystander.sniffer.session import Session
 from bystander.sniffer.sip import Arrival, Message
 from bystander.sniffer.sipaddress import parse_address
+from bystander.sniffer.transfers import Transfer
 
 #: Evidence kept of one call; the last quarter is for messages that set up, change or end it.
 MAX_EVIDENCE_MESSAGES: Final = 512
@@ -67,10 +68,12 @@ class Leg:
         "links",
         "media",
         "newest_cseq",
+        "related",
         "released_ns",
         "session",
         "started_ns",
         "streams",
+        "transfers",
         "transport",
     )
 
@@ -95,6 +98,9 @@ class Leg:
         """Until when it may wait for a leg it is linked with."""
         self.links: dict[Leg, bool] = {}
         """Other legs of the same call; whether caller and callee change places there."""
+        self.related: dict[str, str] = {}
+        """Other calls of its case, by Call-ID: what this one is to them (`transfers.py`)."""
+        self.transfers: list[Transfer] = []
         self.newest_cseq = message.cseq
         self._evidence_bytes = 0
         self._latest: OrderedDict[tuple[object, ...], int] = OrderedDict()

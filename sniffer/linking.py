@@ -23,6 +23,7 @@ from typing import Final
 from bystander.sniffer.claims import Match
 from bystander.sniffer.dialogs import Party, other
 from bystander.sniffer.leg import ClaimedStream, Leg
+from bystander.sniffer.partyname import party_key
 
 #: Prints that two streams must have in common to be the same audio.
 MIN_COMMON: Final = 4
@@ -44,7 +45,7 @@ class Linker:
 
     def add(self, leg: Leg) -> None:
         """Take a leg whose parties are known, or have become known."""
-        names = {_name(leg.caller), _name(leg.callee)} - {""}
+        names = {party_key(leg.caller), party_key(leg.callee)} - {""}
         for name in names:
             self._by_name.setdefault(name, {})[leg] = None
         self._names.setdefault(leg, set()).update(names)
@@ -161,11 +162,6 @@ def _hop(leg: Leg) -> tuple[object, object]:
     (src, src_port), (dst, dst_port) = leg.first_hop
     # On one machine only the ports tell who is who.
     return ((src, src_port), (dst, dst_port)) if src == dst else (src, dst)
-
-
-def _name(party: str) -> str:
-    digits = "".join(character for character in party if character.isdecimal())
-    return digits[-7:] if len(digits) >= len(party) - 1 and digits else party.casefold()
 
 
 def _as(party: Party, swapped: bool) -> Party:

@@ -23,12 +23,13 @@ import aiosqlite
 
 from bystander.storage.coverage import BEATING_NS, Gap, Stretch, gaps
 from bystander.storage.digest import refresh, register, row_digest
-from bystander.storage.entry import ADD, ADDED, FILES, SEALED, Entry, call_of, recording_id, row_of
-from bystander.storage.query import EVERYTHING, Query, search
+from bystander.storage.entry import ADD, ADDED, FILES, SEALED, Entry, call_of, recording_id, row_of, time_ns
+from bystander.storage.query import EVERYTHING, RELATED, Query, search
 from bystander.storage.schema import IndexProblem, check, reason, upgrade
 
 __all__ = ["BEATING_NS", "Entry", "Gap", "Index", "IndexProblem", "Query", "recording_id"]
 
+_DAY_NS = 86_400_000_000_000
 _OPTIONS: dict[str, Any] = {"uri": True, "timeout": 10.0, "isolation_level": None}
 # A hold laid on a leg of a call in progress follows it to the recording that it becomes part of, and one on
 # another recording of the same call covers this one, too (R11). Where one hold meets itself, active wins.
@@ -40,6 +41,12 @@ _ATTACH = (
     "INSERT OR IGNORE INTO held (hold, id, call_id) SELECT hold, :id, call_id FROM held "
     "WHERE call_id = :call_id AND id != :id AND released_ns IS NULL",
     refresh("held", "id = :id AND digest IS NULL"),
+)
+
+
+_FOLLOW = (
+    "INSERT OR IGNORE INTO held (hold, id, call_id) SELECT hold, :id, :call_id FROM held "
+    "WHERE id = :partner AND id != :id AND released_ns IS NULL"
 )
 
 
@@ -103,12 +110,37 @@ class Index:
                 ]
                 for statement in _ATTACH:
                     await self._connection.executemany(statement, legs)
+                for entry in entries:
+                    await self._follow_case(entry)
 
     async def calls(self, query: Query = EVERYTHING) -> list[dict[str, Any]]:
         """The calls that match, newest first: objects of `calls.json` with `id`, `delete_after`, `held_by`,
         `sealed`."""
         statement, values = search(query)
         return [call_of(row) for row in await self._rows(statement, values)]
+
+    async def related(self, around_ns: int, own: list[str], named: list[str]) -> list[dict[str, Any]]:
+        """The calls begun within a day of a time that have one of the Call-IDs `named`, or that say they are
+        related to one of the call's `own`; the oldest first."""
+        values = {
+            "since": around_ns - _DAY_NS,
+            "until": around_ns + _DAY_NS,
+            "own": json.dumps(own),
+            "named": json.dumps(named),
+        }
+        return [call_of(row) for row in await self._rows(RELATED, values)]
+
+    async def _follow_case(self, entry: Entry) -> None:
+        """What is held of a case covers what comes to it later, too (R11)."""
+        named = [one["call_id"] for one in entry.call.get("related", ())]
+        if named:
+            own = [entry.call["call_id"], *entry.call.get("linked_call_ids", ())]
+            partners = await self.related(time_ns(entry.call["started_at"]), own, named)
+            await self._connection.executemany(
+                _FOLLOW,
+                [{"id": entry.id, "call_id": own[0], "partner": one["id"]} for one in partners],
+            )
+            await self._connection.execute(refresh("held", "id = ? AND digest IS NULL"), [entry.id])
 
     async def call(self, name: str) -> dict[str, Any] | None:
         """The call of that id, of the only id that begins so, or of that SIP Call-ID; None when there is
@@ -247,7 +279,7 @@ class Index:
 
     # -- SQLite ----------------------------------------------------------------------------------------------
 
-    async def _rows(self, statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    async def _rows(self, statement: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
         with _one_line(self.path):
             return [tuple(row) for row in await self._connection.execute_fetchall(statement, values)]
 

@@ -30,6 +30,19 @@ class Query:
 EVERYTHING: Final = Query()
 
 
+#: Calls that began between two times and are one of those named (a list of Call-IDs in JSON), or whose
+#: relations name one of some others.
+RELATED: Final = (
+    f"SELECT {ADDED} FROM calls WHERE started_ns BETWEEN :since AND :until AND ("
+    "call_id IN (SELECT value FROM json_each(:named)) "
+    "OR EXISTS (SELECT 1 FROM json_each(call, '$.linked_call_ids') AS leg "
+    "WHERE leg.value IN (SELECT value FROM json_each(:named))) "
+    "OR EXISTS (SELECT 1 FROM json_each(call, '$.related') AS one "
+    "WHERE one.value ->> '$.call_id' IN (SELECT value FROM json_each(:own)))) "
+    "ORDER BY started_ns, number"
+)
+
+
 def search(query: Query) -> tuple[str, list[Any]]:
     """The statement for a query. Caller and callee are searched apart, each in the order of its own index:
     the office's main number may be the callee of half of all calls, and its newest fifty must not cost a

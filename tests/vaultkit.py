@@ -58,12 +58,12 @@ class Kit:
             *([blob[-40:]] if blob else []),
         ]
 
-    def add(self, *numbers: int, delete_after: str = "2026-11-30T22:59:59.999Z") -> None:
-        """Put sealed recordings into the vault."""
-        entries = [self._seal(number, delete_after) for number in numbers]
+    def add(self, *numbers: int, delete_after: str = "2026-11-30T22:59:59.999Z", **changes: Any) -> None:
+        """Put sealed recordings into the vault; ``changes`` are of their call objects."""
+        entries = [self._seal(number, delete_after, changes) for number in numbers]
         self.using(lambda index: index.add(*entries))
 
-    def _seal(self, number: int, delete_after: str) -> Entry:
+    def _seal(self, number: int, delete_after: str, changes: dict[str, Any] | None = None) -> Entry:
         name = name_of(number)
         key = new_identity()
         self.keys[name] = key
@@ -85,8 +85,8 @@ class Kit:
             "streams": [], "recording": {"path": f"2026/08/31/{name}.wav.age"},
         }  # fmt: skip
         return Entry(
-            name, call, f"2026/08/31/{name}.wav.age", f"2026/08/31/{name}.pcap.age", audio.size_bytes,
-            delete_after, True, "default", audio.sha256, audio.sealed_sha256, audio.sealed_bytes,
+            name, call | (changes or {}), f"2026/08/31/{name}.wav.age", f"2026/08/31/{name}.pcap.age",
+            audio.size_bytes, delete_after, True, "default", audio.sha256, audio.sealed_sha256, audio.sealed_bytes,
             sip.sha256, sip.sealed_sha256, sip.sealed_bytes, fingerprint(blob),
         )  # fmt: skip
 

@@ -88,7 +88,8 @@ def hold(run: Run, *recordings: object, case: str = "K 7/26") -> Any:
 
 def test_r11_holds_are_placed_listed_and_released(vault: Kit, run: Run, capsys: Capsys) -> None:
     done = hold(run, name_of(1), "20260831-120002", "call-0003@office.example")
-    assert done == {"hold": 1, "case": "K 7/26", "recordings": [name_of(1), name_of(2), name_of(3)]}
+    names = [name_of(1), name_of(2), name_of(3)]
+    assert done == {"hold": 1, "case": "K 7/26", "recordings": names, "of_the_same_case": []}
     (one,) = run("hold", "list")
     assert (one["case"], one["reason"], one["recordings"], one["active"], one["days"]) == (
         "K 7/26", "complaint of Mr Kowalski", 3, 3, 0
@@ -101,6 +102,31 @@ def test_r11_holds_are_placed_listed_and_released(vault: Kit, run: Run, capsys: 
     assert run("hold", "list") == []
     (one,) = run("hold", "list", "--all")
     assert (one["release_reason"], one["active"]) == ("not of the case; concluded", 0)
+
+
+def related_to(number: int, relation: str) -> list[dict[str, str]]:
+    return [{"call_id": f"call-{number:04d}@office.example", "relation": relation}]
+
+
+def test_r11_c8_a_hold_covers_the_calls_of_the_same_case(vault: Kit, run: Run, capsys: Capsys) -> None:
+    """A call that was transferred into another; the one that ended first does not know of it yet."""
+    vault.add(4, delete_after=LATER)
+    vault.add(5, delete_after=LATER, related=related_to(4, "transferred-from"))
+    done = hold(run, name_of(4))
+    assert done["recordings"] == [name_of(4), name_of(5)]
+    assert done["of_the_same_case"] == [name_of(5)]
+    assert hold(run, name_of(5), "--only-these", case="II")["recordings"] == [name_of(5)]
+    assert main(["hold", "add", name_of(5), "--case", "III", "--reason", "because"]) == 0
+    assert f"of the same case: {name_of(4)}" in capsys.readouterr().out
+    # What comes to the case later is covered, too; another call is not.
+    vault.add(6, delete_after=LATER, related=related_to(5, "transferred-from"))
+    vault.add(7, delete_after=LATER)
+    (six, seven) = [run("show", name_of(number)) for number in (6, 7)]
+    assert six["held_by"] == ["II", "III", "K 7/26"]
+    assert [(one["id"], one["relation"]) for one in six["case"]] == [
+        (name_of(4), "transferred-from"), (name_of(5), "transferred-from")
+    ]  # fmt: skip
+    assert (seven["held_by"], seven["case"]) == ([], [])
 
 
 def test_the_journal_knows_the_case_and_not_the_reason(vault: Kit, run: Run) -> None:

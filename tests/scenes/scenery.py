@@ -131,6 +131,7 @@ class Line:
         to_tag: bool = True,
         branch: str = "",
         kind: str = "application/sdp",
+        headers: tuple[str, ...] = (),
     ) -> None:
         """One message, sent ``by`` one party in a transaction that one party ``asks``."""
         ends = (f'"{self.name}" <sip:{self.caller}@{PHONE}>', f"<sip:{self.callee}@{GATEWAY}>")
@@ -143,6 +144,7 @@ class Line:
             f"To: {theirs}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {cseq}",
+            *headers,
             *([f"Content-Type: {kind}"] if body else []),
             f"Content-Length: {len(body)}",
         ]
@@ -150,9 +152,12 @@ class Line:
         src, dst = ends_sip if by == "caller" else ends_sip[::-1]
         self.scene.send(at, src, dst, ("\r\n".join(lines) + "\r\n\r\n" + body).encode())
 
-    def invite(self, at: float, body: str | None = None, cseq: int = 1) -> None:
+    def invite(
+        self, at: float, body: str | None = None, cseq: int = 1, headers: tuple[str, ...] = ()
+    ) -> None:
         offer = sdp(*self.caller_media) if body is None else body
-        self.message(at, f"INVITE sip:{self.callee}@x SIP/2.0", f"{cseq} INVITE", offer, to_tag=False)
+        start = f"INVITE sip:{self.callee}@x SIP/2.0"
+        self.message(at, start, f"{cseq} INVITE", offer, to_tag=False, headers=headers)
 
     def reinvite(self, at: float, offer: str, answer: str, cseq: int = 2, by: str = "caller") -> None:
         other = "callee" if by == "caller" else "caller"
