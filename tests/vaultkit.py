@@ -86,7 +86,8 @@ class Kit:
         }  # fmt: skip
         return Entry(
             name, call | (changes or {}), f"2026/08/31/{name}.wav.age", f"2026/08/31/{name}.pcap.age",
-            audio.size_bytes, delete_after, True, "default", audio.sha256, audio.sealed_sha256, audio.sealed_bytes,
+            audio.size_bytes, delete_after, True, "default",
+            audio.sha256, audio.sealed_sha256, audio.sealed_bytes,
             sip.sha256, sip.sealed_sha256, sip.sealed_bytes, fingerprint(blob),
         )  # fmt: skip
 
