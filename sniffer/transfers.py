@@ -38,17 +38,17 @@ MAX_PENDING: Final = 1024
 MAX_RELATED: Final = 32
 MAX_TRANSFERS: Final = 32
 
+_PAIRS: Final = (
+    ("transferred-to", "transferred-from"),
+    ("consulted-in", "consultation-for"),
+    ("replaced-by", "replaces"),
+    ("picked-up-by", "picks-up"),
+    ("joined-by", "joins"),
+    ("redirected-to", "redirected-from"),
+    ("other-leg", "other-leg"),
+)
 #: What a call is to another, and what the other is to it.
-INVERSE: Final = {
-    "transferred-to": "transferred-from",
-    "consulted-in": "consultation-for",
-    "replaced-by": "replaces",
-    "picked-up-by": "picks-up",
-    "joined-by": "joins",
-    "redirected-to": "redirected-from",
-    "other-leg": "other-leg",
-}
-INVERSE |= {after: before for before, after in INVERSE.items()}
+INVERSE: Final = dict(_PAIRS) | {after: before for before, after in _PAIRS}
 
 _SIPFRAG = re.compile(rb"\s*SIP/2\.0[ \t]+(\d{3})")
 _Find = Callable[[str], "Leg | None"]
