@@ -267,6 +267,13 @@ def tags(facts: Facts) -> Finding | None:
     return Finding("note", "vlans", f"VLAN tags seen: {', '.join(names)}{more} (outer/inner).")
 
 
+def tunnels(facts: Facts) -> Finding | None:
+    if not facts.tunnels:
+        return None
+    names = ", ".join(f"{name} ({count} frames)" for name, count in facts.tunnels.items())
+    return Finding("note", "tunnels", f"Tunnels opened: {names}.")
+
+
 def losses(facts: Facts) -> Finding | None:
     talk = facts.talk
     sent = talk.packets + talk.lost
@@ -387,6 +394,7 @@ SYMPTOMS: Final[tuple[Callable[[Facts], Finding | None], ...]] = (
     merged,
     addressed,
     tags,
+    tunnels,
     clock,
     no_calls,
     well,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bystander.config import Config
-from bystander.counts import skipped
+from bystander.counts import skipped, tunnelled
 from bystander.finished import Finished, FinishedCall
 from bystander.netdevice import Device, device
 from bystander.nospool import NoSpool
@@ -149,6 +149,8 @@ class Facts:
     signalling: Signalling = field(default_factory=Signalling)
     talk: Talk = field(default_factory=Talk)
     skipped: dict[str, int] = field(default_factory=dict)
+    tunnels: dict[str, int] = field(default_factory=dict)
+    media_ports: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
     device: Device | None = None
     received: int = 0
@@ -217,6 +219,8 @@ class Facts:
                 "codecs": dict(talk.codecs.most_common()),
                 "rtcp": self.counters["rtcp"],
             },
+            "tunnels": self.tunnels,
+            "media_ports": self.media_ports,
             "skipped": self.skipped,
             "problems": self.problems,
         }
@@ -299,7 +303,8 @@ def _look(facts: Facts, blocks: Iterable[Frames], settings: Config, *, patient: 
         facts.talk.unclaimed += 1
         facts.talk.take_stream(stream)
     facts.counters.update(pipeline.counters)
-    facts.skipped = skipped(pipeline)
+    facts.skipped, facts.tunnels = skipped(pipeline), tunnelled(pipeline)
+    facts.media_ports = {name: n for name, n in sorted(pipeline.media_ports.counters.items()) if n}
 
 
 def _address(endpoint: str) -> str:

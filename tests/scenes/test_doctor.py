@@ -150,6 +150,21 @@ def test_vlans_are_named(look: Look, scene: Scene, line: Line) -> None:
     assert "7/120" in found(look(scene))["vlans"].text
 
 
+def test_tunnels_are_named(look: Look, scene: Scene, line: Line) -> None:
+    """A remote mirror by VXLAN, beside what is mirrored bare."""
+    call(line)
+    shell = (("192.0.2.1", 50000), ("192.0.2.2", 4789))
+    wrapped = [
+        (at, udp_frame(*shell, bytes.fromhex("0800000000000100") + frame)) for at, frame in scene.frames
+    ]
+    whole = len(scene.frames)
+    scene.frames = wrapped
+    facts = look(scene)
+    assert facts.tunnels == {"vxlan": whole}
+    assert "vxlan" in found(facts)["tunnels"].text
+    assert facts.talk.whole == 1
+
+
 def test_loss_everywhere_is_the_mirrors(look: Look, scene: Scene) -> None:
     for number in range(3):
         call(
