@@ -16,7 +16,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from bystander.codecs.announcement import RATE_HZ, Reference, look, star_pressed
+from bystander.codecs.announcement import RATE_HZ, Reference, look
+from bystander.codecs.dtmf import tones
 from bystander.codecs.g711 import PCMA, PCMU, decode
 from bystander.codecs.resample import resample
 
@@ -160,7 +161,7 @@ def main() -> None:
         begun = time.process_time()
         finding = look(reference, channel, RATE_HZ)
         spent += time.process_time() - begun
-        stars += len(star_pressed(channel, RATE_HZ))
+        stars += sum(tone.key == "*" for tone in tones(channel, RATE_HZ))
         told[state, finding.state] += 1
         scores[state].append(finding.score)
         if finding.at_s is not None and state != "missing":

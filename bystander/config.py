@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from bystander.config_digits import Digits
 from bystander.config_vault import Announcement, Custody, Retention, Space, Vault
 from bystander.errors import UserError
 from bystander.retention.terms import Terms
@@ -133,6 +134,7 @@ class Config(Section):
     capture: Capture = Capture()
     office: OfficeSection = OfficeSection()
     recording: Recording = Recording()
+    digits: Digits = Digits()
     metrics: MetricsSection = MetricsSection()
     vault: Vault | None = None
     retention: Retention = Retention()

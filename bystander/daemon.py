@@ -100,7 +100,7 @@ class Recorder:
         self._left = read_streams(recording.spool)
         self._spool = Spool(recording.spool)
         self._messages = list(read_log(recording.spool))
-        self._log = SignallingLog(recording.spool)
+        self._log = SignallingLog(recording.spool, config.digits.shown)
         self._room = Room(config)
         self._keeping = Housekeeping(config, file, index, vault, self._room, self._tell)
         self._filing = Filing(config, index, vault, self.metrics, tell=self._tell, term_from=self._term_from)
@@ -112,6 +112,7 @@ class Recorder:
                 excluded=self._excluded,
                 durable=True,
                 observe_flush=self.metrics.flush_seconds.observe,
+                digits=config.digits.settings(),
                 keep_unclaimed=recording.keep_unclaimed,
                 orphan_target=lambda first_ns, stream: self._filing.dated(first_ns, f"stream {stream}"),
             ),

@@ -62,6 +62,7 @@ def extract(
                     root=out,
                     target=work.name,
                     excluded=lambda call: excluded_by(config, call),
+                    digits=config.digits.settings(),
                     keep_unclaimed=keep_unclaimed,
                     orphan_target=lambda _, stream: Path(f"unclaimed_{stream}.wav"),
                 ),

@@ -27,6 +27,7 @@ from bystander.metrics import Metrics
 from bystander.sealing import Sealer, SealOrder
 from bystander.sniffer.calls import Call
 from bystander.sniffer.evidence import evidence_pcap
+from bystander.sniffer.maskedinfo import masked
 from bystander.sniffer.sip import Arrival
 from bystander.storage.container import Container
 from bystander.storage.entry import Entry, recording_id, time_ns
@@ -249,5 +250,7 @@ def _check_of(config: Config) -> Check | None:
 
 
 def evidence_of(call: Finished) -> bytes:
-    """Return the messages of a call as a capture file; of a stream without a call there are none."""
-    return evidence_pcap(call.call.messages if isinstance(call, FinishedCall) else [])
+    """Return the messages of a call as a capture file, keys hidden where they are masked; of a stream without
+    a call there are none."""
+    messages = call.call.messages if isinstance(call, FinishedCall) else []
+    return evidence_pcap([masked(one) for one in messages] if call.job.digits.mask.hides else messages)

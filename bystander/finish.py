@@ -12,14 +12,17 @@ from typing import Any
 
 from bystander.codecs.decoded import Sound, sound_of
 from bystander.codecs.decoder import Parameters
-from bystander.codecs.events import presses
+from bystander.codecs.events import look_like_events, measured_clock, presses
 from bystander.codecs.g711 import PCMA, PCMU
 from bystander.codecs.packets import PacketRun
+from bystander.codecs.red import opened
 from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
+from bystander.digits import DigitSettings, Pressed, merged, to_silence
 from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
 from bystander.sniffer.sdp import STATIC_FORMATS, Format
 from bystander.storage.spool import Media, read_media
 from bystander.storage.wav import write_wav
+from bystander.tones import keys_in, sides_to_search, silenced
 
 #: Encodings that are G.711, whatever payload type SDP gave them.
 _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
@@ -55,6 +58,9 @@ class Job:
     ends_ns: int
     durable: bool = False
     write: bool = True
+    digits: DigitSettings = field(default_factory=DigitSettings)
+    info: list[list[Pressed]] = field(default_factory=list)
+    """Keys that SIP INFO told of, by leg."""
 
 
 @dataclass(slots=True)
@@ -70,8 +76,10 @@ class Written:
     heard: set[str] = field(default_factory=set)
     unsupported: set[str] = field(default_factory=set)
     encrypted: bool = False
-    presses: list[tuple[int, str, str]] = field(default_factory=list)
-    """(capture time in ns, digit, by), RFC 4733 events."""
+    told: list[list[Pressed]] = field(default_factory=list)
+    """Keys by telephone events, one list a stream, until all that is known of keys is put together."""
+    presses: list[Pressed] = field(default_factory=list)
+    """Keys pressed, each once; none is masked yet."""
     announcement: dict[str, Any] | None = None
     """What was heard of the office's announcement (bystander/announcement.py), where that is checked."""
 
@@ -93,6 +101,10 @@ class Mix:
     length: int
     rate_hz: int = CLOCK_HZ
 
+    def side(self, side: str) -> Channel:
+        """Return the channel of one party."""
+        return self.caller if side == "caller" else self.callee
+
 
 def finish(job: Job) -> Written:
     """Write a call's WAV. Raises OSError if the disk does not take it; nothing half-written is left."""
@@ -109,6 +121,24 @@ def finish(job: Job) -> Written:
 
 def mix(job: Job, written: Written) -> Mix | None:
     """Put a call's media in its places, and note in ``written`` what it says; None if there is no audio."""
+    mixed = _mixed(job, written)
+    tones: dict[str, list[Pressed]] = {}
+    if mixed is not None:
+        at = mixed.length, mixed.rate_hz, written.starts_ns
+        agreed = [(s.by, {known.encoding.upper() for known in s.formats.values()}) for s in job.streams]
+        for side in sides_to_search(job.digits.inband, agreed) & written.heard:
+            tones[side] = keys_in(mixed.side(side), side, *at)
+    written.presses = merged([*written.told, *job.info, *tones.values()])
+    written.told = []
+    if mixed is not None and job.digits.mask_tones:
+        found = [press for side in tones.values() for press in side]
+        spoken = to_silence(written.presses, found, job.digits.mask)
+        mixed.caller = silenced(mixed.caller, [p for p in spoken if p.by == "caller"], *at)
+        mixed.callee = silenced(mixed.callee, [p for p in spoken if p.by == "callee"], *at)
+    return mixed
+
+
+def _mixed(job: Job, written: Written) -> Mix | None:
     tracks: list[_Track] = []
     others: list[SoundTrack] = []
     for stream in job.streams:
@@ -188,13 +218,15 @@ def _tracks(stream: StreamMedia, written: Written, others: list[SoundTrack]) -> 
     if kept is None:
         return tracks
     formats = STATIC_FORMATS | stream.formats
-    events = {pt for pt, known in formats.items() if known.encoding.upper() == "TELEPHONE-EVENT"}
+    kept, inside = _opened(kept, formats)
+    events = _events(kept, formats)
     if events:
-        written.presses += [(press.at_ns, press.digit, stream.by) for press in presses(kept, events)]
-    for pt in sorted(set(kept.pt.tolist())):
+        told = presses(kept, events)
+        written.told.append([Pressed(p.at_ns, p.digit, stream.by, "rfc4733", p.duration_ms) for p in told])
+    for pt in sorted(set(kept.pt.tolist()) - set(events)):
         known = formats.get(pt)
         name = known.encoding.upper() if known is not None else ""
-        if name in SIDE_ENCODINGS or pt in (PCMU, PCMA):
+        if name in SIDE_ENCODINGS or (pt in (PCMU, PCMA) and pt not in inside):
             continue
         if name in _LAWS:
             epoch_ns, runs = _explained(kept, pt, _LAWS[name])
@@ -206,6 +238,31 @@ def _tracks(stream: StreamMedia, written: Written, others: list[SoundTrack]) -> 
         else:
             written.unsupported.add(name or f"payload type {pt}")
     return tracks
+
+
+def _opened(kept: PacketRun, formats: dict[int, Format]) -> tuple[PacketRun, set[int]]:
+    """Return kept packets with redundant ones (RFC 2198) opened, and the payload types found inside."""
+    here = set(kept.pt.tolist())
+    redundant = [(pt, known.clock_hz) for pt, known in formats.items() if known.encoding.upper() == "RED"]
+    events = _named_events(formats)
+    found = [opened(kept.of_type(pt), clock_hz, events) for pt, clock_hz in redundant if pt in here]
+    inside = {pt for run in found for pt in run.pt.tolist()}
+    return (PacketRun.join([kept, *found]), inside) if found else (kept, inside)
+
+
+def _events(kept: PacketRun, formats: dict[int, Format]) -> dict[int, int]:
+    """Return the clock of each payload type that is telephone events, as SDP says, or as anyone can see."""
+    events = _named_events(formats)
+    for pt in set(kept.pt.tolist()) - set(formats):
+        part = kept.of_type(pt)
+        if look_like_events(part):
+            events[pt] = measured_clock(part)
+    return events
+
+
+def _named_events(formats: dict[int, Format]) -> dict[int, int]:
+    named = {pt: known for pt, known in formats.items() if known.encoding.upper() == "TELEPHONE-EVENT"}
+    return {pt: known.clock_hz for pt, known in named.items()}
 
 
 def _decoded(kept: PacketRun, pt: int, known: Format) -> Sound | None:

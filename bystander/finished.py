@@ -36,6 +36,7 @@ class FinishedCall:
             self.root,
             capture_loss=self.capture_loss,
             excluded=self.excluded,
+            mask=self.job.digits.mask,
         )
 
     @property
@@ -76,7 +77,7 @@ class Orphan:
 
         A recording without a row would have no term, and nothing would ever erase it (R10, C20).
         """
-        return orphan_object(self.stream, written, self.root)
+        return orphan_object(self.stream, written, self.root, self.job.digits.mask)
 
     def discard(self) -> None:
         """Give the spool file back."""

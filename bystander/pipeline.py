@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.codecs.packets import PacketRun
+from bystander.digits import DigitSettings, by_info
 from bystander.finish import Job
 from bystander.finished import Finished, FinishedCall, Orphan, facts_of, joined_midway, media_of
 from bystander.report import stream_object
@@ -72,6 +73,7 @@ class PipelineSettings:
     #: Told how long each flush took, in seconds.
     observe_flush: Callable[[float], None] = lambda _seconds: None
     max_streams: int = 16384
+    digits: DigitSettings = field(default_factory=DigitSettings)
 
 
 class Pipeline:
@@ -384,6 +386,8 @@ class Pipeline:
             ends_ns=call.ended_ns,
             durable=self.settings.durable,
             write=excluded is None,
+            digits=self.settings.digits,
+            info=by_info(call.info_digits),
         )
         self._finished(FinishedCall(call, job, streams, loss, excluded, root, self._spool))
 
@@ -423,6 +427,7 @@ class Pipeline:
                 starts_ns=None,
                 ends_ns=stream.last_ns + _PACKET_NS,
                 durable=self.settings.durable,
+                digits=self.settings.digits,
             )
             self._finished(Orphan(job, described, root, self._spool))
             return

@@ -36,9 +36,13 @@ _OF_CALLS: Final = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE
 
 
 class SignallingLog:
-    """The log of one recorder; messages are appended as they come and belong to the kernel at once."""
+    """The log of one recorder; messages are appended as they come and belong to the kernel at once.
 
-    def __init__(self, folder: Path) -> None:
+    ``shown`` says what of a message is kept: keys may have to be hidden from the first moment on.
+    """
+
+    def __init__(self, folder: Path, shown: Callable[[Arrival], Arrival] = lambda arrival: arrival) -> None:
+        self._shown = shown
         self._path = folder / NAME
         self._file = self._open(self._path)
         self._size = self._limit = 0
@@ -51,7 +55,7 @@ class SignallingLog:
         if arrival.message.cseq_method not in _OF_CALLS or len(arrival.raw) > _MAX_MESSAGE:
             return
         try:
-            self._size += os.write(self._file, _pack(arrival))
+            self._size += os.write(self._file, _pack(self._shown(arrival)))
         except OSError:
             self.whole = False
 
@@ -68,7 +72,7 @@ class SignallingLog:
         size = 0
         try:
             for arrival in arrivals:
-                size += os.write(file, _pack(arrival))
+                size += os.write(file, _pack(self._shown(arrival)))
             part.replace(self._path)
         except OSError:
             os.close(file)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bystander.digits import Mask, masked
 from bystander.finish import SIDE_ENCODINGS, Written
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
@@ -32,8 +33,13 @@ def _moment(time_ns: int | None) -> str | None:
 
 def codec_of(payload_types: list[int], formats: dict[int, Format]) -> str | None:
     """Name the audio codec of a stream: its first payload type that is audio; None if none is known."""
+    explained = STATIC_FORMATS | formats
     for pt in payload_types:
-        known = formats.get(pt) or STATIC_FORMATS.get(pt)
+        known = explained.get(pt)
+        if known is not None and known.encoding.upper() == "RED":
+            # Its parameters say what is inside, the primary encoding first (RFC 2198 section 5).
+            inside = known.fmtp.partition("/")[0].strip()
+            known = explained.get(int(inside)) if inside.isdecimal() and len(inside) < 4 else None
         if known is not None and known.encoding.upper() not in SIDE_ENCODINGS:
             return known.encoding
     return None
@@ -80,6 +86,7 @@ def call_object(
     *,
     capture_loss: bool,
     excluded: str | None,
+    mask: Mask = Mask(),  # noqa: B008 - a frozen value
 ) -> dict[str, Any]:
     """Describe one call; ``streams`` are stream objects, the recording's path is relative to ``root``.
 
@@ -97,8 +104,6 @@ def call_object(
         )
     )
     begin_ns = call.answered_ns if call.answered_ns is not None else call.started_ns
-    dtmf = [(at, digit, by, "rfc4733") for at, digit, by in written.presses]
-    dtmf += [(at, digit, by, "info") for at, digit, by in call.info_digits]
     described = {
         "call_id": call.call_id,
         "linked_call_ids": list(call.linked_call_ids),
@@ -120,10 +125,7 @@ def call_object(
             {"by": hold.by, "from": rfc3339(hold.from_ns), "to": rfc3339(hold.to_ns or call.ended_ns)}
             for hold in call.holds
         ],
-        "dtmf": [
-            {"at": rfc3339(at), "digit": digit, "by": by, "method": method}
-            for at, digit, by, method in sorted(set(dtmf))
-        ],
+        "dtmf": digit_objects(written, mask),
         "transfers": [transfer_object(transfer) for transfer in call.transfers],
         "related": [{"call_id": name, "relation": what} for name, what in call.related.items()],
         "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
@@ -159,7 +161,26 @@ def transfer_object(transfer: Transfer) -> dict[str, Any]:
     }
 
 
-def orphan_object(stream: dict[str, Any], written: Written, root: Path) -> dict[str, Any]:
+def digit_objects(written: Written, mask: Mask) -> list[dict[str, Any]]:
+    """Describe the keys pressed; those that are to be hidden are ``x``."""
+    return [
+        {
+            "at": rfc3339(press.at_ns),
+            "digit": press.digit,
+            "by": press.by,
+            "method": press.method,
+            "duration_ms": press.duration_ms,
+        }
+        for press in masked(written.presses, mask)
+    ]
+
+
+def orphan_object(
+    stream: dict[str, Any],
+    written: Written,
+    root: Path,
+    mask: Mask = Mask(),  # noqa: B008 - a frozen value
+) -> dict[str, Any]:
     """Describe a stream that no call claimed as a call: what is not known of it is empty."""
     return {
         "call_id": f"unclaimed {stream['src']} {stream['dst']} {stream['ssrc']}",
@@ -179,7 +200,7 @@ def orphan_object(stream: dict[str, Any], written: Written, root: Path) -> dict[
         "duration_s": 0.0,
         "transport": "",
         "holds": [],
-        "dtmf": [],
+        "dtmf": digit_objects(written, mask),
         "transfers": [],
         "related": [],
         "streams": [{"by": "caller"} | stream],

@@ -190,38 +190,3 @@ def _best_near(alike: NDArray[np.float64]) -> NDArray[np.float64]:
         np.maximum(wide[slip:], best[:-slip], out=wide[slip:])
         np.maximum(wide[:-slip], best[slip:], out=wide[:-slip])
     return wide
-
-
-#: DTMF star: 941 Hz and 1209 Hz (ITU-T Q.23), and the other six, which must be weaker.
-_ROWS_HZ: Final = (697.0, 770.0, 852.0, 941.0)
-_COLUMNS_HZ: Final = (1209.0, 1336.0, 1477.0, 1633.0)
-_FRAME: Final = 205
-_HOP: Final = 102
-
-
-def star_pressed(samples: NDArray[np.int16], rate_hz: int) -> list[float]:
-    """Return when, in seconds, an in-band `*` begins (ITU-T Q.24: 40 ms at least, twist within 8 dB)."""
-    sound = resample(samples, rate_hz, RATE_HZ).astype(np.float32)
-    count = (len(sound) - _FRAME) // _HOP + 1
-    if count < 3:
-        return []
-    frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::_HOP][:count]
-    n = np.arange(_FRAME)
-    tones = np.array(_ROWS_HZ + _COLUMNS_HZ)
-    basis = np.exp(-2j * np.pi * np.outer(n, tones) / RATE_HZ).astype(np.complex64)
-    power = np.abs(frames @ basis) ** 2 * 2 / _FRAME
-    total = (frames.astype(np.float64) ** 2).sum(axis=1)
-    row, column = power[:, 3], power[:, 4]
-    others = np.maximum(power[:, [0, 1, 2]].max(axis=1), power[:, [5, 6, 7]].max(axis=1))
-    twist = 10**0.8
-    is_star = (
-        (total > _FRAME * 100.0**2)
-        & (row + column > 0.8 * total)
-        & (row < twist * column)
-        & (column < twist * row)
-        & (others < 0.1 * np.minimum(row, column))
-    )
-    edges = np.diff(np.concatenate(([0], is_star.astype(np.int8), [0])))
-    begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    # Three frames that overlap by half say that it lasted 40 ms.
-    return [round(int(b) * _HOP / RATE_HZ, 3) for b, e in zip(begins, ends, strict=True) if e - b >= 3]

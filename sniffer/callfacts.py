@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bystander.sniffer.dialogs import Party
+from bystander.sniffer.dialogs import other
 from bystander.sniffer.direction import Office, direction
+from bystander.sniffer.infodigits import InfoPress
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.offers import Hold
@@ -68,7 +69,7 @@ class Call:
     ended_by: str | None
     transport: str
     holds: list[Hold]
-    info_digits: list[tuple[int, str, Party]]
+    info_digits: list[InfoPress]
     streams: list[ClaimedStream]
     other_streams: list[ClaimedStream]
     media_expected: bool
@@ -114,7 +115,7 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
         ended_by=session.ended_by,
         transport=first.transport,
         holds=first.media.holds,
-        info_digits=first.digits,
+        info_digits=_digits(legs, linker),
         streams=[claimed for claimed in streams if claimed.kind == "audio"],
         other_streams=[claimed for claimed in streams if claimed.kind != "audio"],
         media_expected=answered and any(leg.media.audio_agreed for leg in legs),
@@ -128,3 +129,12 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
             if all(call_id != member.call_id for member in legs)
         },
     )
+
+
+def _digits(legs: list[Leg], linker: Linker) -> list[InfoPress]:
+    """Return the keys that INFO told of on all legs, by the parties of the first one."""
+    return [
+        press._replace(leg=number, by=other(press.by) if linker.turned(legs[0], leg) else press.by)
+        for number, leg in enumerate(legs)
+        for press in leg.digits
+    ]

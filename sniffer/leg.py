@@ -8,7 +8,7 @@ from typing import Final
 
 from bystander.sniffer.claims import Claims, StreamLike
 from bystander.sniffer.dialogs import Party, State
-from bystander.sniffer.infodigits import info_digit
+from bystander.sniffer.infodigits import InfoPress, info_digit, info_duration_ms
 from bystander.sniffer.offers import Hop, Negotiation
 from bystander.sniffer.sdp import Format
 from bystander.sniffer.session import Session
@@ -88,7 +88,7 @@ class Leg:
         self.first_hop = (arrival.src, arrival.dst) if message.method else (arrival.dst, arrival.src)
         self.caller_host = self.first_hop[0][0]
         self.callee_host = self.first_hop[1][0]
-        self.digits: list[tuple[int, str, Party]] = []
+        self.digits: list[InfoPress] = []
         self.streams: dict[int, ClaimedStream] = {}
         self.evidence: list[Arrival] = []
         self.evidence_dropped = 0
@@ -165,7 +165,8 @@ class Leg:
         if digit is None or key in self._digit_keys or len(self.digits) >= MAX_DIGITS:
             return
         self._digit_keys.add(key)
-        self.digits.append((time_ns, digit, self.session.sender(message)))
+        held_ms = info_duration_ms(bytes(message.body))
+        self.digits.append(InfoPress(time_ns, digit, self.session.sender(message), held_ms))
 
     def _keep(self, arrival: Arrival) -> None:
         message = arrival.message

@@ -125,11 +125,15 @@ class Linker:
 
     def roles(self, first: Leg, leg: Leg) -> Iterator[ClaimedStream]:
         """Yield the streams of a leg with their roles as the first leg sees them."""
-        swapped = leg is not first and self._swapped(first, leg)
+        swapped = self.turned(first, leg)
         for claimed in leg.streams.values():
             if swapped:
                 claimed.by = other(claimed.by)
             yield claimed
+
+    def turned(self, first: Leg, leg: Leg) -> bool:
+        """Tell whether the caller of a leg is the callee of the first one."""
+        return leg is not first and self._swapped(first, leg)
 
     def _swapped(self, first: Leg, leg: Leg) -> bool:
         seen, todo = {first}, [(first, False)]

@@ -133,7 +133,7 @@ def test_what_cannot_be_heard_makes_no_file(
 
 def test_digits_are_read_where_sdp_says(tmp_path: Path) -> None:
     stream = kept("callee", 101, bytes([10, 0x80, 0, 160]), formats={101: Format("telephone-event", 8000)})
-    assert {(digit, by) for _, digit, by in finish(job(tmp_path, stream)).presses} == {("*", "callee")}
+    assert {(press.digit, press.by) for press in finish(job(tmp_path, stream)).presses} == {("*", "callee")}
 
 
 def test_an_excluded_call_is_not_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bystander.digits import Pressed
 from bystander.finish import Written
 from bystander.report import call_object, codec_of, recording_object, rfc3339, stream_object
 from bystander.sniffer.calls import CallTable
@@ -141,7 +142,11 @@ BYE = message("BYE sip:102@x SIP/2.0\n;tag=b", 22.5)
 
 def test_an_answered_call() -> None:
     written = Written(
-        heard={"caller", "callee"}, presses=[(T0 + 5 * S, "#", "caller"), (T0 + 4 * S, "*", "callee")]
+        heard={"caller", "callee"},
+        presses=[
+            Pressed(T0 + 4 * S, "*", "callee", "rfc4733", 100),
+            Pressed(T0 + 5 * S, "#", "caller", "rfc4733", 80),
+        ],
     )
     call = told(INVITE, ANSWER, BYE, written=written)
     assert json.loads(json.dumps(call)) == call

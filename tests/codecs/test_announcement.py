@@ -1,6 +1,4 @@
-"""The announcement is heard, missing or cut, whatever the line did to it (R3); and `*` is heard in the
-band.
-"""
+"""The announcement is heard, missing or cut, whatever the line did to it (R3)."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from bystander.codecs.announcement import RATE_HZ, Reference, look, star_pressed
+from bystander.codecs.announcement import RATE_HZ, Reference, look
 from bystander.codecs.resample import resample
 
 SPEECH = Path(__file__).parents[1] / "data/speech"
@@ -101,20 +99,3 @@ def test_rates_may_differ(said: NDArray[np.int16], other: NDArray[np.int16]) -> 
 def test_what_is_no_announcement_is_refused(samples: NDArray[np.int16], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Reference.from_samples(samples, RATE_HZ)
-
-
-def tone(low_hz: float, high_hz: float, seconds: float) -> NDArray[np.int16]:
-    t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
-    wave = np.sin(2 * np.pi * low_hz * t) + np.sin(2 * np.pi * high_hz * t)
-    return np.asarray(6000 * wave, np.int16)
-
-
-def test_r3_the_star_in_the_band(other: NDArray[np.int16]) -> None:
-    quiet = np.zeros(RATE_HZ, np.int16)
-    channel = np.concatenate(
-        (quiet, tone(941, 1209, 0.1), quiet, tone(770, 1336, 0.1), tone(941, 1209, 0.02), quiet)
-    )
-    (at_s,) = star_pressed(channel, RATE_HZ)
-    assert at_s == pytest.approx(1.0, abs=0.03)
-    assert star_pressed(other, RATE_HZ) == []
-    assert star_pressed(quiet[:100], RATE_HZ) == []

@@ -20,7 +20,10 @@ def test_digits_by_info(kit: Any) -> None:
         scene.request(7, "INFO", 8, b"<x/>", content="application/media_control+xml", dialog=True),
     ]
     call = kit.one(kit.play(messages, 15))
-    assert call.info_digits == [(kit.at_ns(5), "5", "caller"), (kit.at_ns(6), "#", "callee")]
+    assert call.info_digits == [
+        (kit.at_ns(5), "5", "caller", 160, 0),
+        (kit.at_ns(6), "#", "callee", None, 0),
+    ]
 
 
 def test_c13_a_message_mirrored_twice_is_one(kit: Any) -> None:
