@@ -8,10 +8,10 @@ STAMP  := $(VENV)/.installed
 DEVSTAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench crash fuzz lab clean debian-packages typing
+.PHONY: help demo test lint bench crash announcements fuzz lab clean debian-packages typing
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 $(BIN)/python:
 	@PYTHON="$(PYTHON)" sh deploy/make-venv "$(VENV)"
@@ -48,6 +48,9 @@ lint: $(DEVSTAMP) typing  ## ruff, mypy --strict, and the direction of imports
 
 lab: $(DEVSTAMP) debian-packages  ## record the captures in tests/data anew, with real phones (root)
 	@$(BIN)/python tests/lab/record.py
+
+announcements: $(DEVSTAMP) debian-packages  ## the check of the office's announcement on 240 real calls (root)
+	@$(BIN)/python -m tests.announcements $(ANNOUNCEMENTS)
 
 fuzz: $(DEVSTAMP)  ## damaged traffic through everything that reads the wire: blindly, then guided by coverage
 	@$(BIN)/python -m fuzz $(FUZZ)

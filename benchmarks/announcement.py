@@ -35,7 +35,7 @@ OTHERS = (
     "Chciałbym zapytać o termin wydania dowodu osobistego, złożyłem wniosek trzy tygodnie temu i "
     "nadal nie mam odpowiedzi.",
 )
-_VOICES = ("pl", "pl+f3", "pl+m5", "pl+f5")
+VOICES = ("pl", "pl+f3", "pl+m5", "pl+f5")
 
 
 def spoken(text: str, voice: str = "pl", speed: int = 165) -> NDArray[np.int16]:
@@ -71,9 +71,7 @@ class Line:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.announcement = spoken(TEXT)
-        self.speech = [
-            spoken(text, voice, 150 + 20 * n) for n, text in enumerate(OTHERS) for voice in _VOICES
-        ]
+        self.speech = [spoken(text, voice, 150 + 20 * n) for n, text in enumerate(OTHERS) for voice in VOICES]
 
     def babble(self, seconds: float) -> NDArray[np.int16]:
         """Return other speech, music or ringing of a length."""

@@ -23,6 +23,8 @@ _SEGMENT: Final = RATE_HZ // 2
 _BLOCK: Final = RATE_HZ // 50
 #: How far neighbours may be apart from where they should be: 6 blocks of 20 ms.
 _SLIP: Final = 6
+#: Segments of one sound agree on where it begins, in samples: 2 ms.
+_TOGETHER: Final = 16
 #: A segment this alike is the same sound; other speech of the same voice stays below.
 _ALIKE: Final = 0.42
 #: The beginning alone must be more alike than that on average, for it is less.
@@ -116,24 +118,41 @@ def _followed(
     reference: Reference, sound: NDArray[np.float32], begin: int
 ) -> tuple[NDArray[np.float64], int]:
     """Return how alike each judged segment is, each looked for where the one before says, and the sample at
-    which the announcement begins; ``begin`` is about where.
+    which the announcement begins; ``begin`` is about where: the first block from which it is in reach.
     """
     alike = np.zeros(len(reference.judged))
-    slip, first = 0, begin
+    # Where the announcement would begin by each segment that is found.
+    begins = np.zeros(len(reference.judged), np.int64)
+    reach, known = _SLIP * _BLOCK, begin
     for at, number in enumerate(reference.judged):
-        place = begin + slip + number * _SEGMENT
-        start = max(0, place - _SLIP * _BLOCK)
-        near = sound[start : place + _SEGMENT + _SLIP * _BLOCK]
+        place = known + number * _SEGMENT
+        start = max(0, place - reach)
+        # The first may lie anywhere in the last block in reach.
+        ahead = reach if (alike[:at] > _ALIKE).any() else reach + _BLOCK
+        near = sound[start : max(0, place + _SEGMENT + ahead)]
         if len(near) < _SEGMENT:
             continue
         row = _Sound(near).likeness(reference.segments[number])
         found = int(row.argmax())
         alike[at] = row[found]
+        begins[at] = start + found - number * _SEGMENT
         if row[found] > _ALIKE:
-            if not (alike[:at] > _ALIKE).any():
-                first = start + found - number * _SEGMENT
-            slip = start + found - number * _SEGMENT - begin
-    return alike, max(0, first)
+            known = int(begins[at])
+    found_at = np.flatnonzero(alike > _ALIKE)
+    agree = _agree(begins[found_at])
+    alike[found_at[~agree]] = 0.0
+    sure = found_at[agree]
+    return alike, max(0, int(begins[sure[0]])) if len(sure) else begin
+
+
+def _agree(begins: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which segments agree with one beside them on where it all begins.
+
+    A buffer slips now and then, and those before agree with each other, as do those behind. Where each says
+    something else, it is other speech that happens to be alike, or the same words read at another pace.
+    """
+    close = np.abs(np.diff(begins)) <= _TOGETHER
+    return np.concatenate((close, [False])) | np.concatenate(([False], close))
 
 
 def _judged(reference: Reference, alike: NDArray[np.float64], at_s: float) -> Finding:

@@ -75,6 +75,32 @@ def test_r3_what_the_line_does_to_it(said: NDArray[np.int16], other: NDArray[np.
         assert found.at_s == pytest.approx(4.0, abs=0.3)
 
 
+@pytest.mark.parametrize("samples", range(0, 330, 30))
+def test_r3_wherever_in_a_packet_it_begins(
+    said: NDArray[np.int16], other: NDArray[np.int16], samples: int
+) -> None:
+    """The beginning is looked for in blocks of 20 ms: it may lie at the very end of the last in reach."""
+    reference = Reference.from_samples(said, RATE_HZ)
+    found = look(reference, call(said[: RATE_HZ * 5 // 2], other, 2.0 + samples / RATE_HZ), RATE_HZ)
+    assert found.state == "cut" and found.at_s == pytest.approx(2.0 + samples / RATE_HZ, abs=0.3)
+    silence = np.zeros(2 * RATE_HZ + samples, np.int16)
+    found = look(reference, np.concatenate((silence, said)), RATE_HZ)
+    assert found.state == "heard" and found.at_s == pytest.approx(2.0 + samples / RATE_HZ, abs=0.3)
+
+
+def test_r3_the_same_words_at_another_pace_are_another_recording(said: NDArray[np.int16]) -> None:
+    """Each half second alike, and each saying something else of where it all begins."""
+    half, more = RATE_HZ // 2, RATE_HZ // 20
+    slower = np.concatenate(
+        [
+            np.concatenate((said[at : at + half], said[at + half - more : at + half]))
+            for at in range(0, len(said), half)
+        ]
+    )
+    found = look(Reference.from_samples(said, RATE_HZ), slower, RATE_HZ)
+    assert (found.state, found.at_s, found.score) == ("missing", None, 0.0)
+
+
 def test_it_must_begin_in_time(said: NDArray[np.int16], other: NDArray[np.int16]) -> None:
     reference = Reference.from_samples(said, RATE_HZ)
     channel = call(said, other, 12.0)
