@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +15,7 @@ from bystander.commands_record import ConfigFile, Json
 from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
-from bystander.output import console, plain, print_json
+from bystander.output import console, plain, print_json, progress
 
 if TYPE_CHECKING:
     from bystander.custody.desk import Desk
@@ -32,6 +34,7 @@ def supervise(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Draw the spot checks of an earlier report.")
     ] = None,
+    sample: Annotated[int, typer.Option(metavar="N", min=0, help="How many spot checks.")] = 5,
     lang: Lang = None,
     json: Json = False,
     config: ConfigFile = None,
@@ -50,14 +53,15 @@ def supervise(
     until_ns = to_ns(moment(until or "today", zone, now, end=True))
     if until_ns <= since_ns:
         raise UserError(f"--from {since} --to {until}: that ends before it begins")
-    faults = faults_of(settings, config)
+    with progress("verifying", hidden=json, of_bytes=True) as shown:
+        faults = faults_of(settings, config, shown)
 
     async def work(desk: Desk) -> dict[str, Any]:
-        return await supervision.report(desk, since_ns, until_ns, faults, seed=seed)
+        return await supervision.report(desk, since_ns, until_ns, faults, seed=seed, sample=sample)
 
     made = with_desk(settings, work)
     if output is not None:
-        write_new(output, printing.supervision(office_of(settings), made))
+        write_new(output, printing.supervision(office_of(settings), made, zone))
     if json:
         print_json(made)
     elif output is not None:
@@ -69,28 +73,50 @@ def supervise(
 
 def _show(made: dict[str, Any]) -> None:
     screen = console()
-    coverage, announced = made["coverage"], made["announcements"]
-    states = ", ".join(f"{plain(name)} {number}" for name, number in made["calls"]["by_verdict"].items())
-    ways = ", ".join(f"{plain(name)} {number}" for name, number in made["calls"]["by_direction"].items())
+    calls, coverage, late = made["calls"], made["coverage"], made["overdue"]
+    share = "–" if coverage["share"] is None else f"{int(coverage['share'] * 10_000) / 100:g} %"
+    checks = made["spot_checks"]
+    drawn = ", ".join(checks["recordings"]) or "–"
     lines = [
-        (f"{made['from']} – {made['to']}", ""),
-        (t("calls"), f"{made['calls']['total']}  ({ways}; {states})" if made["calls"]["total"] else "0"),
-        (t("not recorded for"), f"{coverage['missing_s']:.0f} s, {len(coverage['gaps'])}x"),
-        (t("without the announcement"), f"{len(announced['without'])}"),
-        (t("to be checked"), ", ".join(made["spot_checks"]["recordings"]) or "–"),
+        (t("calls"), f"{calls['total']}" + _parts(calls["by_direction"]) + _parts(calls["by_verdict"])),
+        (t("erased since"), f"{calls['erased_since']}"),
+        (t("recorded of the time"), share),
+        (
+            t("not recorded for"),
+            f"{coverage['missing_s']:.0f} s, {len(coverage['gaps'])}x" + _parts(coverage["by_cause"], " s"),
+        ),
+        (t("without the announcement"), f"{len(made['announcements']['without'])}"),
+        (t("to be checked"), f"{drawn} ({t('seed')} {checks['seed']})"),
         (
             t("listenings"),
-            f"{len(made['listenings'])}; {t('protocol')}: {made['open_protocols']} {t('open')}",
+            f"{len(made['listenings'])}; {t('unfinished protocols')}: {made['open_protocols']}",
         ),
-        (t("disclosures"), f"{len(made['disclosures'])}"),
-        (t("holds"), f"{len(made['holds'])}"),
-        (t("erasures"), ", ".join(f"{name} {number}" for name, number in made["erasures"].items())),
-        (t("overdue"), f"{made['overdue']}"),
-        (t("refusals"), ", ".join(f"{name} {number}" for name, number in made["refusals"].items()) or "0"),
-        (t("persons"), f"{sum(one['state'] == 'valid' for one in made['persons'])}"),
+        (t("disclosures"), _many(t(one["state"]) for one in made["disclosures"])),
+        (t("holds"), f"{len(made['holds'])}" + _parts({h["case"]: f"{h['days']} d" for h in made["holds"]})),
+        (t("restricted"), f"{made['restricted']}"),
+        (t("erasures"), f"{sum(made['erasures'].values())}" + _parts(made["erasures"])),
+        (
+            t("overdue"),
+            f"{t('recordings')} {late['recordings']}, {t('protocols')} "
+            f"{', '.join(map(str, late['protocols'])) or 0}",
+        ),
+        (t("refusals"), f"{sum(made['refusals'].values())}" + _parts(made["refusals"])),
+        (t("persons"), _many(t(one["state"]) for one in made["persons"])),
         (t("faults"), f"{len(made['verify']['faults'])}"),
     ]
+    screen.print(f"{made['from']} – {made['to']}")
     for name, value in lines:
-        screen.print(f"{name:<26} {value}".rstrip(), soft_wrap=True)
+        screen.print(f"{name:<28} {plain(value)}".rstrip(), soft_wrap=True)
     for fault in made["verify"]["faults"]:
         screen.print(f"  {plain(fault)}", soft_wrap=True)
+
+
+def _parts(counts: Mapping[str, Any], unit: str = "") -> str:
+    return (
+        f"  ({', '.join(f'{t(name)} {number}{unit}' for name, number in counts.items())})" if counts else ""
+    )
+
+
+def _many(names: Iterable[str]) -> str:
+    counts = Counter(names)
+    return f"{counts.total()}" + _parts(counts)

@@ -64,9 +64,9 @@ def verify(
     return 1 if count else 0
 
 
-def faults_of(settings: Config, config: Path | None) -> list[str]:
-    """Return what `verify` finds wrong, a line each, for a report."""
-    return [str(fault) for fault in _look(settings, config, None, None, _unseen).faults]
+def faults_of(settings: Config, config: Path | None, shown: Any = None) -> list[str]:
+    """Return what `verify` finds wrong, a line each, for a report. ``shown`` is a progress bar."""
+    return [str(fault) for fault in _look(settings, config, None, None, shown or _unseen).faults]
 
 
 def _look(settings: Config, config: Path | None, known: Head | None, keys: Any, shown: Any) -> Report:

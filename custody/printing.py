@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, tzinfo
 from importlib import resources
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ _PURPOSES: Final = {
 _UNPRINTABLE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 # A word of one letter does not stand at the end of a line of Polish.
 _SINGLE: Final = re.compile(r"\b([aiouwz]) (?=\S)", re.IGNORECASE)
 
@@ -122,9 +124,11 @@ def handover(office: Office, form: HandoverForm) -> bytes:
     return _pdf("handover", office, asdict(form))
 
 
-def supervision(office: Office, report: Mapping[str, Any]) -> bytes:
-    """Return the supervisor's report (custody/supervision.py) with charts. Raises PrintProblem."""
-    return _pdf("supervision", office, dict(report))
+def supervision(office: Office, report: Mapping[str, Any], zone: tzinfo | None = None) -> bytes:
+    """Return the supervisor's report (custody/supervision.py) with charts, its times in ``zone``. Raises
+    PrintProblem.
+    """
+    return _pdf("supervision", office, _local(dict(report), zone))
 
 
 def _pdf(template: str, office: Office, form: Mapping[str, Any]) -> bytes:
@@ -149,6 +153,19 @@ def _pdf(template: str, office: Office, form: Mapping[str, Any]) -> bytes:
             raise PrintProblem(f"{template}: the form cannot be printed: {why}") from None
     assert isinstance(made, bytes)
     return made
+
+
+def _local(value: Any, zone: tzinfo | None) -> Any:
+    """Return a value with its times, RFC 3339 in UTC, as times of a zone."""
+    if isinstance(value, str):
+        if not _TIME.fullmatch(value):
+            return value
+        return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Mapping):
+        return {key: _local(one, zone) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_local(one, zone) for one in value]
+    return value
 
 
 def _printable(value: Any) -> Any:
