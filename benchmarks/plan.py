@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks import signalling, voices
 from benchmarks.headers import big_endian, ethernet, ipv4
+from benchmarks.wrapping import WRAPPINGS
 
 GATEWAY = "10.0.0.2"
 MEDIA_PORT = 10000
@@ -28,7 +29,8 @@ Bytes = NDArray[np.uint8]
 class Traffic:
     """What to generate. Shares are between 0 and 1: ``loss``, ``reorder`` and ``duplicates`` of the RTP
     packets sent, ``noise`` of all frames but SIP. Calls begin evenly within ``stagger_s``; each has
-    ``seconds`` of audio. ``ptime_ms`` is dealt out to the calls in turn."""
+    ``seconds`` of audio. ``ptime_ms`` is dealt out to the calls in turn. ``wrap`` is what all frames are in,
+    a name of ``wrapping.WRAPPINGS``."""
 
     calls: int = 200
     seconds: float = 100.0
@@ -40,12 +42,15 @@ class Traffic:
     ptime_ms: tuple[int, ...] = (20,)
     seed: int = 1
     start_ns: int = 1_795_464_000 * SECOND_NS
+    wrap: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.calls <= MOST_CALLS:
             raise ValueError(f"calls must be 1 to {MOST_CALLS}, not {self.calls}")
         if any(not 0 <= share < 1 for share in (self.loss, self.reorder, self.duplicates, self.noise)):
             raise ValueError("loss, reorder, duplicates and noise are shares: 0 up to, not including, 1")
+        if self.wrap not in WRAPPINGS:
+            raise ValueError(f"wrap must be one of {', '.join(filter(None, WRAPPINGS))}, not {self.wrap}")
         if any(not 5 <= ptime <= 60 for ptime in self.ptime_ms):
             raise ValueError("a packet time is 5 to 60 ms")
 

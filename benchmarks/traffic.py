@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from benchmarks import signalling
 from benchmarks.noise import MIXTURE, NoisePool
 from benchmarks.plan import MILLISECOND_NS, RTP_HEADERS, SECOND_NS, Bytes, Ints, Plan, Traffic
+from benchmarks.wrapping import WRAPPINGS, move_tags_in
 
 RECORD = 16
 PCAP_HEADER = bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000")
@@ -137,7 +138,9 @@ class Writer:
 
         rtp_size = RTP_HEADERS + self.plan.samples[rtp.stream]
         sip_size = np.array([len(frame) for _, frame in sip], dtype=np.int64)
-        size = np.concatenate([rtp_size, self.noise.size[drawn], sip_size])
+        bare = np.concatenate([rtp_size, self.noise.size[drawn], sip_size])
+        wrapping = WRAPPINGS[self.plan.traffic.wrap]
+        size = bare + wrapping.size
         time_ns = np.concatenate([rtp.time_ns, noise_ns, np.array([at for at, _ in sip], dtype=np.int64)])
         order = np.argsort(time_ns, kind="stable")
         ends = np.cumsum(size[order] + RECORD)
@@ -146,10 +149,15 @@ class Writer:
         out = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
         _record_headers(out, at, size, time_ns)
 
-        self._lay_rtp(out, at, rtp)
-        self._lay_noise(out, at[len(rtp.stream) :], drawn)
-        for where, (_, frame) in zip(at[len(rtp.stream) + len(drawn) :].tolist(), sip, strict=True):
+        inner = at + wrapping.size
+        self._lay_rtp(out, inner, rtp)
+        self._lay_noise(out, inner[len(rtp.stream) :], drawn)
+        for where, (_, frame) in zip(inner[len(rtp.stream) + len(drawn) :].tolist(), sip, strict=True):
             out[where + RECORD : where + RECORD + len(frame)] = np.frombuffer(frame, dtype=np.uint8)
+        if wrapping.before:
+            _scatter(out, at + RECORD, wrapping.heads(bare))
+        if wrapping.tags:
+            move_tags_in(out, at + RECORD, wrapping.tags)
         self.sip += len(sip)
         self.frames += len(order)
         self.bytes += len(out)
@@ -269,7 +277,7 @@ def cache_directory() -> Path:
 
 def cached(traffic: Traffic) -> tuple[Path, dict[str, Any]]:
     """The capture of these settings and its truth, made on first use and kept in the cache directory."""
-    modules = ("traffic", "plan", "noise", "signalling", "voices", "headers")
+    modules = ("traffic", "plan", "noise", "signalling", "voices", "headers", "wrapping")
     sources = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in modules)
     digest = sha256(repr(traffic).encode() + sources).hexdigest()[:10]
     directory = cache_directory()
@@ -291,13 +299,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for share in ("loss", "reorder", "duplicates", "noise"):
         parser.add_argument(f"--{share}", type=float, default=0.0, help="share between 0 and 1")
+    parser.add_argument(
+        "--wrap",
+        choices=list(WRAPPINGS),
+        default="",
+        help="what all frames are in: vlan, qinq, gre-erspan, vxlan",
+    )
     parser.add_argument("--ptime", default="20", help="packet times in ms, dealt to the calls in turn: 10,20")
     parser.add_argument("--seed", type=int, default=standard.seed)
 
 
 def traffic_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Traffic:
     """The traffic that the options describe; leaves by ``parser.error`` if they do not make sense."""
-    names = ("calls", "seconds", "loss", "reorder", "duplicates", "noise", "seed")
+    names = ("calls", "seconds", "loss", "reorder", "duplicates", "noise", "seed", "wrap")
     try:
         ptime_ms = tuple(int(part) for part in given.ptime.split(","))
         return Traffic(**{n: getattr(given, n) for n in names}, stagger_s=given.stagger, ptime_ms=ptime_ms)

@@ -14,6 +14,10 @@ filters bring to other recorders (C1):
   compiled program is laid down once for each number of VLAN tags in a frame's bytes, its load offsets moved
   behind the tags, and every frame is judged by the one copy that reads it rightly.
 
+* A filter by port or network cannot see into a tunnel: it would ask the tunnel's own port and addresses. So
+  tunnels are admitted like fragments, before the filter is asked, unless it speaks of tunnels itself
+  (``gre``, ``vxlan``, ``pppoes``, ``mpls``, ``proto 47``, ``port 4789`` and the like): then it is believed.
+
 Linux takes the outermost 0x8100 or 0x88a8 tag out of the bytes before a packet socket sees the frame. For
 most filters that is one tag less to look past. A filter that itself says ``vlan`` asks for the tag, so it is
 laid down in two other readings: as it is, and with the tag read from the packet's metadata. Such a filter
@@ -31,11 +35,15 @@ from typing import NamedTuple
 
 from bystander.sniffer.errors import CaptureError
 from bystander.sniffer.frames import LINKTYPE_ETHERNET
+from bystander.sniffer.tunnels import ETHERTYPES as TUNNEL_ETHERTYPES
+from bystander.sniffer.tunnels import PROTOCOLS as TUNNEL_PROTOCOLS
+from bystander.sniffer.tunnels import UDP_PORTS as TUNNEL_PORTS
 
 # Instruction codes of classic BPF (linux/bpf_common.h), only those used here.
 LD_WORD, LD_HALF, LD_BYTE = 0x20, 0x28, 0x30  # absolute
 LD_IMMEDIATE = 0x00
 LD_INDEXED = (0x40, 0x48, 0x50)  # word, half, byte at X + k
+LD_HALF_INDEXED = 0x48
 LDX_MSH = 0xB1  # X = 4 * (byte[k] & 15): the length of an IPv4 header
 AND = 0x54
 JUMP, JUMP_EQUAL, JUMP_SET = 0x05, 0x15, 0x45
@@ -49,8 +57,6 @@ METADATA_VLAN_PRESENT = METADATA + 48
 
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
 ETHERTYPES_VLAN = (0x8100, 0x88A8, 0x9100)
-#: Encapsulations that may carry IP: MPLS unicast and multicast, PPPoE session.
-ETHERTYPES_CARRIERS = (0x8847, 0x8848, 0x8864)
 #: Hop-by-hop, routing, fragment, authentication, destination options (RFC 8200, RFC 4302).
 EXTENSION_HEADERS = (0, 43, 44, 51, 60)
 
@@ -64,6 +70,7 @@ MAX_INSTRUCTIONS = 4096
 _LIBPCAP_NAMES = ("libpcap.so.0.8", "libpcap.so.1", "libpcap.so")
 _NETMASK_UNKNOWN = 0xFFFFFFFF
 _DLT_ETHERNET, _DLT_RAW = 1, 12
+_UDP = 17
 
 
 class Instruction(NamedTuple):
@@ -82,6 +89,14 @@ Program = list[Instruction]
 ADMIT_ALL: Program = [Instruction(RETURN, 0, 0, KEEP_ALL)]
 
 
+_PORTS = "|".join(map(str, TUNNEL_PORTS))
+_PROTOCOLS = "|".join(map(str, TUNNEL_PROTOCOLS))
+#: A filter that knows of tunnels.
+_NAMES_TUNNELS = re.compile(
+    rf"\b(gre|vxlan|geneve|mpls|pppoes|proto\s+\\?(gre|ipip|ipv6|{_PROTOCOLS})|port\s+({_PORTS}))\b"
+)
+
+
 def kernel_filter(linktype: int, user_filter: str | None = None) -> Program:
     """Generate the program for an interface of ``linktype`` (Ethernet, or raw IP for all others).
 
@@ -92,7 +107,8 @@ def kernel_filter(linktype: int, user_filter: str | None = None) -> Program:
     if user_filter is not None and user_filter.strip():
         user = compile_user_filter(user_filter, _DLT_ETHERNET if ethernet else _DLT_RAW)
     names_tags = re.search(r"\bvlan\b", user_filter or "") is not None
-    program = _ethernet_filter(user, names_tags) if ethernet else _raw_ip_filter(user)
+    unasked = user is not None and not _NAMES_TUNNELS.search(user_filter or "")
+    program = _ethernet_filter(user, names_tags, unasked) if ethernet else _raw_ip_filter(user, unasked)
     if len(program) > MAX_INSTRUCTIONS:
         raise CaptureError(
             f"the capture filter is too long: {len(program)} instructions, the kernel takes "
@@ -153,7 +169,7 @@ class _Assembler:
         return program
 
 
-def _ethernet_filter(user: Program | None, names_tags: bool) -> Program:
+def _ethernet_filter(user: Program | None, names_tags: bool, unasked: bool) -> Program:
     """Ethernet: classify under up to MAX_TAGS tags in the bytes, then ask the person's program."""
     asm = _Assembler()
     for tags in range(MAX_TAGS + 1):
@@ -164,18 +180,12 @@ def _ethernet_filter(user: Program | None, names_tags: bool) -> Program:
         asm.branch(JUMP_EQUAL, ETHERTYPE_IPV6, f"ipv6 {tags}")
         for ethertype in ETHERTYPES_VLAN:
             asm.branch(JUMP_EQUAL, ethertype, f"tags {tags + 1}")
-        for ethertype in ETHERTYPES_CARRIERS:
-            asm.branch(JUMP_EQUAL, ethertype, f"ask {tags}")
+        for ethertype in TUNNEL_ETHERTYPES:
+            asm.branch(JUMP_EQUAL, ethertype, f"accept {tags}" if unasked else f"ask {tags}")
         asm.do(RETURN, 0)
-        asm.label(f"ipv4 {tags}")
-        _admit_ipv4_fragments(asm, base + 14)
-        asm.goto(f"ask {tags}")
-        asm.label(f"ipv6 {tags}")
-        _admit_ipv6_extensions(asm, base + 14)
-        asm.label(f"ask {tags}")
+        _judge_ip(asm, base + 14, str(tags), unasked)
         asm.goto("user" if user is None or names_tags else f"user {tags}")
     asm.label(f"tags {MAX_TAGS + 1}")
-    asm.label("accept")
     asm.do(RETURN, KEEP_ALL)
     if user is None:
         asm.label("user")
@@ -196,23 +206,15 @@ def _ethernet_filter(user: Program | None, names_tags: bool) -> Program:
     return asm.assemble()
 
 
-def _raw_ip_filter(user: Program | None) -> Program:
+def _raw_ip_filter(user: Program | None, unasked: bool) -> Program:
     """Raw IP (tunnels): the IP header is the frame's beginning."""
     asm = _Assembler()
     asm.do(LD_BYTE, 0)
     asm.do(AND, 0xF0)
-    asm.branch(JUMP_EQUAL, 0x40, "ipv4")
-    asm.branch(JUMP_EQUAL, 0x60, "ipv6")
+    asm.branch(JUMP_EQUAL, 0x40, "ipv4 0")
+    asm.branch(JUMP_EQUAL, 0x60, "ipv6 0")
     asm.do(RETURN, 0)
-    asm.label("ipv4")
-    _admit_ipv4_fragments(asm, 0)
-    asm.goto("user")
-    asm.label("ipv6")
-    _admit_ipv6_extensions(asm, 0)
-    asm.goto("user")
-    asm.label("accept")
-    asm.do(RETURN, KEEP_ALL)
-    asm.label("user")
+    _judge_ip(asm, 0, "0", unasked)
     if user is None:
         asm.do(RETURN, KEEP_ALL)
     else:
@@ -220,15 +222,44 @@ def _raw_ip_filter(user: Program | None) -> Program:
     return asm.assemble()
 
 
-def _admit_ipv4_fragments(asm: _Assembler, ip: int) -> None:
+def _judge_ip(asm: _Assembler, ip: int, suffix: str, unasked: bool) -> None:
+    """Admit fragments, extension headers and (``unasked``) tunnels; what is left goes on behind this.
+
+    The labels "ipv4", "ipv6", "accept" and "ask" are its own by their suffix: a branch reaches 255 further.
+    """
+    accept, ask = f"accept {suffix}", f"ask {suffix}"
+    asm.label(f"ipv4 {suffix}")
     asm.do(LD_HALF, ip + 6)
-    asm.branch(JUMP_SET, 0x1FFF, "accept")
-
-
-def _admit_ipv6_extensions(asm: _Assembler, ip: int) -> None:
+    asm.branch(JUMP_SET, 0x1FFF, accept)
+    if unasked:
+        asm.do(LD_BYTE, ip + 9)
+        for protocol in TUNNEL_PROTOCOLS:
+            asm.branch(JUMP_EQUAL, protocol, accept)
+        asm.branch(JUMP_EQUAL, _UDP, f"udp {suffix}")
+        asm.goto(ask)
+        asm.label(f"udp {suffix}")
+        asm.do(LDX_MSH, ip)
+        asm.do(LD_HALF_INDEXED, ip + 2)
+        for port in TUNNEL_PORTS:
+            asm.branch(JUMP_EQUAL, port, accept)
+    asm.goto(ask)
+    asm.label(f"ipv6 {suffix}")
     asm.do(LD_BYTE, ip + 6)
     for header in EXTENSION_HEADERS:
-        asm.branch(JUMP_EQUAL, header, "accept")
+        asm.branch(JUMP_EQUAL, header, accept)
+    if unasked:
+        for protocol in TUNNEL_PROTOCOLS:
+            asm.branch(JUMP_EQUAL, protocol, accept)
+        asm.branch(JUMP_EQUAL, _UDP, f"udp in ipv6 {suffix}")
+        asm.goto(ask)
+        asm.label(f"udp in ipv6 {suffix}")
+        asm.do(LD_HALF, ip + 42)
+        for port in TUNNEL_PORTS:
+            asm.branch(JUMP_EQUAL, port, accept)
+    asm.goto(ask)
+    asm.label(accept)
+    asm.do(RETURN, KEEP_ALL)
+    asm.label(ask)
 
 
 def behind_tags(program: Program, tags: int) -> Program:

@@ -186,3 +186,20 @@ def test_the_command_writes_capture_and_truth(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2
     assert "shares" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrap", "protocols"),
+    [
+        ("vlan", "eth:ethertype:vlan:ethertype:ip:udp:rtp"),
+        ("qinq", "eth:ethertype:ieee8021ad:ethertype:vlan:ethertype:ip:udp:rtp"),
+        ("gre-erspan", "eth:ethertype:ip:gre:erspan:eth:ethertype:ip:udp:rtp"),
+        ("vxlan", "eth:ethertype:ip:udp:vxlan:eth:ethertype:ip:udp:rtp"),
+    ],
+)
+def test_wrapped_traffic_is_what_it_says(tmp_path: Path, wrap: str, protocols: str) -> None:
+    truth = write(replace(MIXED, noise=0.0, wrap=wrap), tmp_path / "wrapped.pcap")
+    media = fields(tmp_path / "wrapped.pcap", "rtp", "frame.protocols", "ip.checksum.status")
+    assert len(media) == truth["rtp_packets"]
+    # 1: good, of the outer and the inner header.
+    assert {tuple(row) for row in media} == {(protocols, "1" if wrap in ("vlan", "qinq") else "1,1")}

@@ -110,6 +110,8 @@ def frames() -> dict[str, bytes]:
         IPv6ExtHdrRouting,
     )
     from scapy.layers.l2 import ARP, GRE, LLC, STP, Dot3, Ether
+    from scapy.layers.ppp import PPP, PPPoE
+    from scapy.layers.vxlan import VXLAN
     from scapy.packet import Raw
 
     link = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
@@ -141,6 +143,23 @@ def frames() -> dict[str, bytes]:
         "media v6": v6 / rtp,
         "tunnel gre": v4 / GRE() / inner / sip,
         "tunnel ipip": v4 / inner / sip,
+        "tunnel gre, options outside": link
+        / IP(proto=47, options=[IPOption_NOP()] * 4)
+        / GRE()
+        / inner
+        / sip,
+        "tunnel gre over v6": v6 / GRE() / inner / sip,
+        "tunnel vxlan": v4 / UDP(sport=50000, dport=4789) / VXLAN() / v4 / sip,
+        "tunnel vxlan, options outside": link
+        / IP(options=[IPOption_NOP()] * 4)
+        / UDP(sport=50000, dport=4789)
+        / VXLAN()
+        / v4
+        / sip,
+        "tunnel gtp over v6": v6 / UDP(sport=2152, dport=2152) / Raw(bytes(60)),
+        "tunnel pppoe": link / PPPoE(sessionid=1) / PPP(proto=0x21) / inner / sip,
+        "tunnel mpls": Ether(type=0x8847) / Raw(bytes.fromhex("00064140")) / inner / sip,
+        "tunnel 802.1ah": Ether(type=0x88E7) / Raw(bytes(4)) / v4 / sip,
         "ping": v4 / ICMP(),
         "arp": link / ARP(),
         "stp": Dot3(dst="01:80:c2:00:00:00", src="02:00:00:00:00:01") / LLC() / STP(),
@@ -157,10 +176,6 @@ TAGGINGS = [(), (0x8100,), (0x88A8, 0x8100), (0x9100, 0x8100), (0x8100, 0x8100, 
 def tagged(frame: bytes, ethertypes: tuple[int, ...], vlan: int = 100) -> bytes:
     tags = b"".join(ethertype.to_bytes(2, "big") + vlan.to_bytes(2, "big") for ethertype in ethertypes)
     return frame[:12] + tags + frame[12:]
-
-
-def is_ethernet_ii(frame: bytes) -> bool:
-    return int.from_bytes(frame[12:14], "big") >= 0x600
 
 
 @pytest.mark.parametrize("tags", TAGGINGS)
@@ -180,7 +195,7 @@ def test_c1_a_filter_by_port_admits_fragments_and_tagged_frames(
 ) -> None:
     program = kernel_filter(LINKTYPE_ETHERNET, user_filter)
     for kind, frame in frames.items():
-        wanted = kind.startswith(("call ", "part "))
+        wanted = kind.startswith(("call ", "part ", "tunnel "))
         for metadata_vlan in (None, 100):
             assert run(program, tagged(frame, tags), metadata_vlan) == wanted, kind
 
@@ -193,6 +208,39 @@ def test_a_negated_filter_excludes_in_tagged_frames_too(
     for kind, frame in frames.items():
         admitted = run(program, tagged(frame, tags))
         assert admitted == (kind not in NOISE and not kind.startswith("call ")), kind
+
+
+@pytest.mark.parametrize("user_filter", ["port 5060", "net 10.9.0.0/16", "udp portrange 10000-20000"])
+def test_tunnels_are_admitted_as_nobody_can_look_into_them(
+    frames: dict[str, bytes], user_filter: str
+) -> None:
+    program = kernel_filter(LINKTYPE_ETHERNET, user_filter)
+    for kind, frame in frames.items():
+        if kind.startswith("tunnel "):
+            for tags in TAGGINGS:
+                assert run(program, tagged(frame, tags)), (kind, tags)
+
+
+@pytest.mark.parametrize(
+    ("user_filter", "kind", "admitted"),
+    [
+        ("not proto gre and not port 4789", "tunnel vxlan", False),
+        ("not proto 47", "tunnel gre", False),
+        ("not proto 47", "tunnel vxlan", True),
+        ("port 5060 or proto 47", "tunnel gre", True),
+        ("port 5060 or proto 47", "tunnel ipip", False),
+        ("port 5060 or udp port 4789", "tunnel vxlan", True),
+        ("port 5060 or udp port 4789", "tunnel pppoe", False),
+        ("port 5060", "media v4", False),
+    ],
+)
+def test_a_filter_that_speaks_of_tunnels_is_believed(
+    frames: dict[str, bytes], user_filter: str, kind: str, admitted: bool
+) -> None:
+    for linktype, skip in ((LINKTYPE_ETHERNET, 0), (LINKTYPE_RAW, 14)):
+        if skip and kind == "tunnel pppoe":
+            continue
+        assert run(kernel_filter(linktype, user_filter), frames[kind][skip:]) == admitted
 
 
 def test_frames_under_more_tags_than_are_looked_through_are_admitted(frames: dict[str, bytes]) -> None:
@@ -244,9 +292,9 @@ def test_a_port_that_is_a_vlan_ethertype_is_still_a_port(frames: dict[str, bytes
 def test_raw_ip_interfaces_have_no_link_header(frames: dict[str, bytes], user_filter: str | None) -> None:
     program = kernel_filter(LINKTYPE_RAW, user_filter)
     for kind, frame in frames.items():
-        if kind in NOISE or not is_ethernet_ii(frame):
+        if kind in NOISE or int.from_bytes(frame[12:14]) not in (0x0800, 0x86DD):
             continue
-        wanted = user_filter is None or kind.startswith(("call ", "part "))
+        wanted = user_filter is None or kind.startswith(("call ", "part ", "tunnel "))
         assert run(program, frame[14:]) == wanted, kind
     assert not run(program, bytes(60))
 
