@@ -11,7 +11,7 @@ import typer
 from bystander.acts import load, say
 from bystander.commands_listen import Case, Purpose
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, no_cores, office_of, unlocking, with_desk, write_new
+from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json, warn
@@ -175,7 +175,7 @@ def disclose_export(
 
     use(lang)
     settings = load(config)
-    no_cores()
+    with_care()
     if settings.vault is None:
         raise UserError("this configuration has no [vault]; nothing is handed over from it")
     parcel = Parcel(to, office_of(settings), RecorderKey.load(settings.vault.keys), __version__, seal_to)

@@ -10,7 +10,7 @@ import typer
 
 from bystander.acts import load, say
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, no_cores, office_of, unlocking, with_desk, write_new
+from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json
@@ -56,7 +56,7 @@ def listen(
 
     use(lang)
     settings = load(config)
-    no_cores()
+    with_care()
     ask = listening.Ask(
         recording,
         case,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 persons = typer.Typer(name="persons", help="The register of authorised persons.")
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The person's number in the register.")]
+_ONE_LEFT = "only one person can listen: if that key or passphrase is lost, no recording can ever be opened"
+_NONE_LEFT = "nobody can listen today: renew the authorisation of somebody who has the key"
 Authorisation = Annotated[str, typer.Option(metavar="NUMBER", help="The number of the authorisation.")]
 
 
@@ -71,6 +73,12 @@ def persons_add(
         raise UserError(
             "a listener needs a key: --identity-out FILE makes one, --recipient AGE1... takes theirs"
         )
+    if identity_out is not None and settings.vault is not None:
+        for folder in (settings.vault.keyring.parent, settings.vault.keys, settings.recording.directory):
+            if identity_out.resolve().is_relative_to(folder.resolve()):
+                raise UserError(
+                    f"{identity_out}: a person's key is not kept in the vault; choose another folder"
+                )
     if identity_out is not None and identity_out.exists():
         raise UserError(f"{identity_out}: there is such a file already; choose another name for the identity")
     fresh = new_identity() if identity_out is not None else None
@@ -79,7 +87,6 @@ def persons_add(
         raise UserError(f"the new passphrase is too short; take {MIN_PASSPHRASE} characters or more")
 
     async def work(desk: Desk) -> Person:
-        await room.lapse(desk)
         vault = await _vault(desk, "persons add", identity, passphrase_file) if role == "listener" else []
         key = recipient_text(fresh) if fresh is not None else recipient
         if fresh is not None and identity_out is not None:
@@ -108,7 +115,6 @@ def persons_list(lang: Lang = None, json: Json = False, config: ConfigFile = Non
     settings = load(config)
 
     async def work(desk: Desk) -> tuple[list[Person], set[int]]:
-        await room.lapse(desk)
         return await room.register(desk.index), {one.number for one in await room.holders(desk)}
 
     found, holding = with_desk(settings, work)
@@ -127,12 +133,7 @@ def persons_list(lang: Lang = None, json: Json = False, config: ConfigFile = Non
                 soft_wrap=True,
             )
     if len(able) <= 1:
-        warn(
-            t(
-                "only one person can listen: if that key or passphrase is lost, no recording can "
-                "ever be opened"
-            )
-        )
+        warn(t(_ONE_LEFT if able else _NONE_LEFT))
     return 0
 
 
@@ -199,9 +200,9 @@ def persons_rotate(
     """Make a new key for the vault and seal every recording's key to it: what copies of the old one there may
     be open nothing any more.
     """
-    from bystander.custody import persons as room
+    from bystander.custody.rotation import rotate
     from bystander.storage.identity import new_identity
-    from bystander.vault import announce_rotation, settle_rotation
+    from bystander.vault import announce_rotation, finish_rotation
 
     use(lang)
     settings = load(config)
@@ -212,12 +213,11 @@ def persons_rotate(
         confirm("Make a new key for the vault?")
 
     async def work(desk: Desk) -> int:
-        await room.lapse(desk)
         vault = await _vault(desk, "persons rotate", identity, passphrase_file)
         try:
-            return await room.rotate(desk, vault, new_identity(), lambda key: announce_rotation(keys, key))
+            return await rotate(desk, vault, new_identity(), lambda key: announce_rotation(keys, key))
         finally:
-            settle_rotation(keys, desk.keyring.recipient)
+            finish_rotation(settings, desk.keyring)
 
     done = with_desk(settings, work)
     say({"recordings": done}, f"{t('a new key for the vault; recordings sealed to it')}: {done}", json=json)

@@ -12,7 +12,7 @@ import typer
 from bystander.acts import Reason, Yes, confirm, count, journal_of, load, need_text, say, who, with_eraser
 from bystander.commands_listen import Case, Justification
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, no_cores, office_of, unlocking, with_desk, write_new
+from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json
@@ -88,7 +88,7 @@ def rights_copy(
 
     use(lang)
     settings = load(config)
-    no_cores()
+    with_care()
     query = _query(settings, number, since, until)
     if settings.vault is None:
         raise UserError("this configuration has no [vault]; the recordings lie in its folder as they are")

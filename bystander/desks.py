@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bystander.custody.persons import Unlock
     from bystander.custody.printing import Office
     from bystander.storage.agefile import Identity
+    from bystander.storage.index import Index
+    from bystander.vault import OpenVault
 
 _T = TypeVar("_T")
 
@@ -38,7 +40,7 @@ PassphraseFiles = Annotated[
 def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]]) -> _T:
     """Do an act of custody with index, keyring and journal open. Raises UserError."""
     from bystander.actor import actor
-    from bystander.custody.desk import Desk, Rules
+    from bystander.custody.persons import lapse
     from bystander.storage.index import Index
     from bystander.vault import need, opened, tidy
 
@@ -47,18 +49,10 @@ def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]]) -> _T:
 
     async def go() -> _T:
         async with await Index.open(settings.recording.index) as index:
-            return await work(
-                Desk(
-                    index,
-                    vault.keyring,
-                    vault.journal,
-                    settings.recording.directory,
-                    settings.zone(),
-                    actor(),
-                    time.time_ns(),
-                    Rules(settings.custody.two_persons, settings.custody.protocol_days),
-                )
-            )
+            desk = await desk_of(settings, vault, index, actor())
+            # Whoever's authorisation ended in the night loses the key also where no recorder runs.
+            await lapse(desk)
+            return await work(desk)
 
     try:
         with opened(settings) as found:
@@ -66,6 +60,26 @@ def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]]) -> _T:
             return asyncio.run(go())
     finally:
         tidy(settings)
+
+
+async def desk_of(settings: Config, vault: OpenVault, index: Index, actor: str) -> Desk:
+    """Return the desk at which somebody acts. Its time never runs behind trusted time: a clock that was set
+    back gives nobody an authorisation back that is over.
+    """
+    from bystander.custody.desk import Desk, Rules
+    from bystander.retention.clock import trusted_time
+
+    trusted = await trusted_time(index)
+    return Desk(
+        index,
+        vault.keyring,
+        vault.journal,
+        settings.recording.directory,
+        settings.zone(),
+        actor,
+        max(time.time_ns(), 0 if trusted is None else trusted.wall_ns),
+        Rules(settings.custody.two_persons, settings.custody.protocol_days),
+    )
 
 
 def unlocking(identities: Sequence[Path] | None, passphrases: Sequence[Path] | None) -> list[Unlock]:
@@ -79,9 +93,15 @@ def unlocking(identities: Sequence[Path] | None, passphrases: Sequence[Path] | N
 
 def _unlock(identity: Path, passphrase: Path | None) -> Unlock:
     def unlock() -> Identity:
-        from bystander.storage.identity import read_identity
+        from bystander.storage.agefile import SealProblem
+        from bystander.storage.identity import is_protected, read_identity
 
-        return read_identity(identity, passphrase_for(identity, passphrase))
+        try:
+            words = passphrase_for(identity, passphrase) if is_protected(identity) else ""
+        except UserError as problem:
+            # Refused as a wrong one is, and so journalled.
+            raise SealProblem(str(problem)) from None
+        return read_identity(identity, words)
 
     return unlock
 
@@ -113,8 +133,16 @@ def write_new(path: Path, content: bytes) -> None:
         raise UserError(f"{path}: cannot write: {error.strerror}; choose another name") from None
 
 
-def no_cores() -> None:
-    """Keep what is opened in memory out of core dumps."""
+def with_care() -> None:
+    """Keep what is opened in memory out of core dumps, and end as by Ctrl-C when the terminal goes or
+    somebody says so: what is half done is then undone, or noted.
+    """
     import resource
+    import signal
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)

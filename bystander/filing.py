@@ -220,8 +220,9 @@ class Filing:
             while True:
                 try:
                     await self._index.add(entry)
+                    await self._rekeyed(entry)
                     break
-                except (UserError, IndexProblem) as error:
+                except (UserError, IndexProblem, KeyringProblem) as error:
                     self._tell("index", str(error))
                     if self._giving_up.is_set():
                         return
@@ -233,6 +234,13 @@ class Filing:
                 self.verdicts[verdict] += 1
             self.sealed += entry.sealed
             log.info("%s %s", entry.id, verdict or entry.call["state"])
+
+    async def _rekeyed(self, entry: Entry) -> None:
+        """Index a recording once more whose key was sealed anew (`persons rotate`) before it had a row."""
+        if self._vault is not None and entry.sealed:
+            key = await asyncio.to_thread(self._vault.keyring.get, entry.id)
+            if key is not None and fingerprint(key) != entry.key_sha256:
+                await self._index.add(replace(entry, key_sha256=fingerprint(key)))
 
 
 def is_incoming(call: Finished) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,10 @@ from bystander import __version__
 from bystander.actor import RECORDER
 from bystander.condition import Condition
 from bystander.config import Config
+from bystander.custody.desk import CustodyProblem
 from bystander.custody.journal import JournalProblem
+from bystander.custody.persons import lapse
+from bystander.desks import desk_of
 from bystander.errors import UserError
 from bystander.forgetting import forget
 from bystander.retention import clock, holds, sweep
@@ -38,6 +42,7 @@ _WEEK_S: Final = 7 * 86_400
 _MINUTE_S: Final = 60.0
 _PROBLEMS: Final = (
     *(UserError, IndexProblem, KeyringProblem, JournalProblem, ErasureProblem, ScrubProblem),
+    CustodyProblem,
     OSError,
 )
 
@@ -62,6 +67,7 @@ class Housekeeping:
         self._tell = tell
         self._tasks: list[asyncio.Task[None]] = []
         self._trusted: clock.Reading | None = None
+        self._lapsed_on: date | None = None
         self.condition = Condition()
 
     async def begin(self, facts: dict[str, Any], *, live: bool) -> None:
@@ -117,6 +123,7 @@ class Housekeeping:
         await self._guarded("clock", self._observe())
         await self._guarded("count", self._count())
         await self._guarded("forecast", self._forecast())
+        await self._guarded("register", self._lapse())
 
     async def _observe(self) -> None:
         steady = await clock.observe(self._index, clock.Reading.now(), self._config.retention.clock_bound_ns)
@@ -126,6 +133,22 @@ class Housekeeping:
             self._tell(
                 "clock", f"the clock has leapt: nothing is erased until it is right; {sweep.WHAT_NEXT}"
             )
+
+    async def _lapse(self) -> None:
+        """Destroy, with each new day, the keys of those whose authorisation ended with the last (R13)."""
+        vault, today = self._vault, datetime.now(self._config.zone()).date()
+        if vault is None or today == self._lapsed_on:
+            return
+
+        async def work(eraser: Eraser) -> None:
+            desk = await desk_of(self._config, vault, eraser.index, RECORDER)
+            for who in await lapse(desk):
+                log.info(
+                    "person %d of the register: the authorisation has lapsed, the key is gone", who.number
+                )
+
+        await self._in_thread(work)
+        self._lapsed_on = today
 
     async def _count(self) -> None:
         now_ns = time.time_ns()

@@ -25,6 +25,9 @@ _POLISH: Final = {
         "tylko jedna osoba może odsłuchiwać: jeśli zgubi klucz lub hasło, żadnego nagrania nikt już "
         "nie otworzy"
     ),
+    "nobody can listen today: renew the authorisation of somebody who has the key": (
+        "nikt nie może dziś odsłuchiwać: trzeba przedłużyć upoważnienie komuś, kto ma klucz"
+    ),
     "a new key for the vault; recordings sealed to it": "nowy klucz sejfu; nagrania do niego zapieczętowane",
     # protocols
     "protocol": "protokół",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,8 @@ from bystander.config import Config
 from bystander.custody.journal import Journal, JournalProblem
 from bystander.errors import UserError
 from bystander.storage.keyring import Keyring, KeyringProblem
+from bystander.storage.rekeyed import renew_fingerprints
+from bystander.storage.schema import IndexProblem
 from bystander.storage.scrub import ScrubProblem, scrub
 from bystander.storage.signing import RecorderKey, SigningProblem
 from bystander.storage.wav import sync_folder, write_file
@@ -38,9 +41,9 @@ class OpenVault:
             journal = Journal.open(config.vault.journal, RecorderKey.load(config.vault.keys))
             keyring = Keyring.open(config.vault.keyring)
             known = keyring.recipient
-            settle_rotation(config.vault.keys, known)
+            finish_rotation(config, keyring)
             recipient = read_recipient(config.vault.keys)
-        except (JournalProblem, KeyringProblem, SigningProblem) as problem:
+        except (IndexProblem, JournalProblem, KeyringProblem, SigningProblem) as problem:
             raise UserError(str(problem)) from None
         if recipient != known:
             keyring.close()
@@ -102,11 +105,25 @@ def announce_rotation(keys: Path, recipient: str) -> None:
     write_file(keys / _NEXT, [f"{recipient}\n".encode("ascii")], durable=True)
 
 
-def settle_rotation(keys: Path, known: str) -> None:
-    """Put the next public key in its place if the keyring has changed to it: a rotation was cut short."""
+def finish_rotation(config: Config, keyring: Keyring) -> None:
+    """Do what is left of a rotation that was cut short after the keyring had changed. Raises UserError,
+    IndexProblem, KeyringProblem.
+    """
+    index = config.recording.index
+    if config.vault is not None:
+        before = partial(renew_fingerprints, index, keyring) if index.exists() else lambda: None
+        settle_rotation(config.vault.keys, keyring.recipient, before)
+
+
+def settle_rotation(keys: Path, known: str, before: Callable[[], object] = lambda: None) -> None:
+    """Put the next public key in its place if the keyring has changed to it: a rotation is done, or was cut
+    short. ``before`` is done first, again if need be: as long as there is a next key, it is not known whether
+    it was.
+    """
     following = keys / _NEXT
     try:
         if following.read_text(encoding="ascii").strip() == known:
+            before()
             following.rename(keys / RECIPIENT)
             sync_folder(keys)
     except FileNotFoundError:

@@ -6,6 +6,13 @@ recording.
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -17,6 +24,11 @@ from bystander.storage.keyring import Keyring
 
 #: For what recordings may be used, and nothing else (R2).
 PURPOSES: Final = ("security", "quality", "data-protection")
+#: What no text of a form holds: control characters but tab and line feed, and marks that turn text around.
+_HOSTILE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_PATIENCE_S: Final = 60.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,8 +77,32 @@ class Desk:
     def note(self, act: str, **facts: Any) -> int:
         """Write into the journal what was done."""
         return self.journal.append(
-            act, self.actor, {key: value for key, value in facts.items() if value is not None}
+            act, self.actor, {key: _told(value) for key, value in facts.items() if value is not None}
         )
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Wait until nobody else changes who has the vault's key; others wait meanwhile. Raises
+        CustodyProblem.
+        """
+        try:
+            folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise CustodyProblem(f"{self.root}: cannot be read: {error.strerror}") from None
+        try:
+            deadline = time.monotonic() + _PATIENCE_S
+            while True:
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        what = "somebody else is changing the register; try again when that is done"
+                        raise CustodyProblem(what) from None
+                    await asyncio.sleep(0.05)
+            yield
+        finally:
+            os.close(folder)
 
     def refuse(self, what: str, code: str, line: str, **facts: Any) -> NoReturn:
         """Refuse an act: journal it, and raise Refused."""
@@ -76,15 +112,21 @@ class Desk:
     async def recording(self, what: str, name: str) -> Entry:
         """Return the recording of a name; refuse the act if it was erased, or is none."""
         entry = await self.index.entry(name)
-        if entry is None:
-            gone = (
-                one.facts.get("recordings", ()) for one in self.journal.entries() if one.act == "erase-done"
-            )
-            if any(name in names for names in gone):
-                self.refuse(what, "erased", f"{name}: was erased; nothing of it is left", recording=name)
-            line = f"{name}: there is no such recording; `bystander calls` lists them"
-            self.refuse(what, "unknown", line)
-        return entry
+        if entry is not None and not await self.index.rows("SELECT 1 FROM erasing WHERE id = ?", [entry.id]):
+            return entry
+        if entry is not None or await asyncio.to_thread(self._was_erased, name):
+            gone = entry.id if entry is not None else name
+            self.refuse(what, "erased", f"{gone}: was erased; nothing of it is left", recording=gone)
+        # The name is not journalled: it may be a Call-ID, or a number that somebody tried.
+        line = f"{name}: there is no such recording; `bystander calls` lists them"
+        return self.refuse(what, "unknown", line)
+
+    def _was_erased(self, name: str) -> bool:
+        """Tell whether the journal has the erasure of a recording of that id."""
+        return any(
+            entry.act in ("erase-plan", "erase-done") and name in entry.facts.get("recordings", ())
+            for entry in self.journal.entries()
+        )
 
     async def refuse_restricted(self, what: str, recordings: list[str], **facts: Any) -> None:
         """Refuse the act if the processing of one of the recordings is restricted (R18)."""
@@ -99,6 +141,27 @@ class Desk:
                     recording=name,
                     **facts,
                 )
+
+
+def is_worded(text: str) -> bool:
+    """Tell whether a text says something: it has a letter or a digit, and nothing that tricks a reader."""
+    return any(character.isalnum() for character in text) and not _HOSTILE.search(text)
+
+
+def worded(text: str, what: str) -> str:
+    """Return a text without the space around it. Raises CustodyProblem if it says nothing, or hides
+    something.
+    """
+    if _HOSTILE.search(text):
+        raise CustodyProblem(f"{what} holds control characters; write it as plain text")
+    if not is_worded(text):
+        raise CustodyProblem(f"{what} is empty; say it in words")
+    return text.strip()
+
+
+def _told(value: Any) -> Any:
+    """Return a fact as the journal can hold it: a path or an argument need not be valid text."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def day(text: str, what: str) -> str:

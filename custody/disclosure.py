@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bystander.custody.desk import CustodyProblem, Desk, day
+from bystander.custody.desk import CustodyProblem, Desk, day, worded
 from bystander.custody.listening import refuse_unreasoned
 from bystander.custody.printing import RequestForm
 from bystander.storage.digest import refresh
@@ -90,14 +90,15 @@ async def disclosure(index: Index, number: int) -> Disclosure:
 async def request(desk: Desk, asked: Request) -> Disclosure:
     """Enter a written request (annex 3). Raises Refused, CustodyProblem."""
     refuse_unreasoned(desk, "disclose", asked.case, asked.purpose, asked.ground)
-    if not asked.applicant.strip():
-        raise CustodyProblem("the applicant is missing; the written request names them (R15)")
+    applicant = worded(asked.applicant, "the applicant, whom the written request names (R15),")
     if not asked.recordings:
         raise CustodyProblem("there are no such recordings; `bystander calls` lists what there is")
     applied_on = day(asked.applied_on, "date of the request")
     names = []
     for name in asked.recordings:
         entry = await desk.recording("disclose", name)
+        if entry.wav_path is None:
+            raise CustodyProblem(f"{entry.id}: this call has no audio that could be handed over")
         if entry.id not in names:
             names.append(entry.id)
     async with desk.index.transaction() as connection:
@@ -105,13 +106,7 @@ async def request(desk: Desk, asked: Request) -> Disclosure:
             "INSERT INTO disclosures (applicant, applied_on, ground, case_no, purpose, requested_ns, "
             "requested_by) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                *(
-                    asked.applicant.strip(),
-                    applied_on,
-                    asked.ground.strip(),
-                    asked.case.strip(),
-                    asked.purpose,
-                ),
+                *(applicant, applied_on, asked.ground.strip(), asked.case.strip(), asked.purpose),
                 *(desk.now_ns, desk.actor),
             ],
         )
@@ -122,13 +117,10 @@ async def request(desk: Desk, asked: Request) -> Disclosure:
             "INSERT INTO disclosed (disclosure, id) VALUES (?, ?)", [(number, name) for name in names]
         )
         await connection.execute(refresh("disclosed", "disclosure = ?"), [number])
-    desk.note(
-        "disclosure-requested",
-        disclosure=number,
-        case=asked.case.strip(),
-        purpose=asked.purpose,
-        recordings=names,
-    )
+        case = asked.case.strip()
+        desk.note(
+            "disclosure-requested", disclosure=number, case=case, purpose=asked.purpose, recordings=names
+        )
     return await disclosure(desk.index, number)
 
 
@@ -136,22 +128,26 @@ async def decide(
     desk: Desk, number: int, decision: str, by: str, on: str | None = None, reason: str | None = None
 ) -> Disclosure:
     """Enter the mayor's decision, once. Raises CustodyProblem."""
-    found = await disclosure(desk.index, number)
-    if found.decision is not None:
-        raise CustodyProblem(f"request {number}: decided already ({found.decision} on {found.decided_on})")
+    await disclosure(desk.index, number)
     if decision not in DECISIONS:
         raise CustodyProblem(f"{decision!r}: no decision; it is {' or '.join(DECISIONS)}")
-    if not by.strip():
-        raise CustodyProblem("who decided is missing; give --by NAME (R15)")
+    by = worded(by, "the name of who decided (R15)")
+    reason = worded(reason, "the reason") if reason is not None else None
     decided_on = day(on, "date of the decision") if on else desk.today.isoformat()
     async with desk.index.transaction() as connection:
+        # Within the transaction: two may decide at once, and the first decision stands.
+        rows = await connection.execute_fetchall(
+            "SELECT decision, decided_on FROM disclosures WHERE number = ? AND decision IS NOT NULL", [number]
+        )
+        for earlier, earlier_on in rows:
+            raise CustodyProblem(f"request {number}: decided already ({earlier} on {earlier_on})")
         await connection.execute(
             "UPDATE disclosures SET decision = ?, decided_by = ?, decided_on = ?, decision_reason = ?, "
             "decided_ns = ? WHERE number = ?",
-            [decision, by.strip(), decided_on, reason, desk.now_ns, number],
+            [decision, by, decided_on, reason, desk.now_ns, number],
         )
         await connection.execute(refresh("disclosures", "number = ?"), [number])
-    desk.note("disclosure-decided", disclosure=number, decision=decision)
+        desk.note("disclosure-decided", disclosure=number, decision=decision)
     return await disclosure(desk.index, number)
 
 

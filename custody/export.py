@@ -7,11 +7,16 @@ signature (Ed25519, RFC 8032) is over its bytes, so that it covers all of them.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +32,11 @@ SIGNATURE: Final = "SHA256SUMS.sig"
 PUBLIC: Final = "recorder.pub"
 README: Final = "README.txt"
 _PIECE: Final = 1 << 20
+_KEY_BYTES: Final = 32
+_MAX_SUMS: Final = 64 << 20
+_UNFINISHED: Final = ".bystander-export-"
+#: An unfinished folder that nobody has locked is left by a program that was killed, once it is so old.
+_LEFT_S: Final = 60.0
 _INSTRUCTIONS: Final = """\
 Sprawdzenie / How to check
 ==========================
@@ -42,42 +52,47 @@ Ask the office for that key by another way, and compare: {key}
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One recording to be handed over: its file's name, its WAV, and what the manifest says of it."""
+    """One recording to be handed over: its file's name, its WAV, what the manifest says of it, and its row of
+    annex 4: date, number, length.
+    """
 
     name: str
     wav: bytes
     about: Mapping[str, Any]
+    row: tuple[str, str, str] = ("", "", "")
 
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the WAV, hex."""
-        return hashlib.sha256(self.wav).hexdigest()
+
+#: Rows of annex 4: date, number, length, SHA-256 of the WAV.
+Rows = Sequence[tuple[str, str, str, str]]
 
 
 def write_export(
     folder: Path,
-    copies: Sequence[Copy],
+    copies: Iterable[Copy],
     about: Mapping[str, Any],
-    more: Mapping[str, bytes],
+    more: Callable[[Rows], Mapping[str, bytes]],
     key: RecorderKey,
     seal_to: str | None = None,
 ) -> str:
-    """Write a folder to hand over; return the SHA-256 of its manifest. Raises CustodyProblem.
+    """Write a folder to hand over; return the SHA-256 of its manifest. Raises CustodyProblem, and whatever
+    ``copies`` and ``more`` raise: then there is no folder.
 
-    ``more`` are other files, by name (the handover protocol). ``seal_to`` seals recordings to an age
-    recipient.
+    Copies are taken one at a time, so that one recording is in memory and not all. ``more`` gives other files
+    by name (the handover protocol). ``seal_to`` seals recordings to an age recipient.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CustodyProblem(f"{folder}: there is something in it; choose a folder that is new or empty")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".bystander-export-", dir=folder.parent))
+        _remove_left(folder.parent)
+        unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder.parent))
     except OSError as error:
         raise CustodyProblem(
             f"{folder}: cannot write there: {error.strerror}; choose another folder"
         ) from None
     try:
-        digest = _fill(unfinished, copies, about, more, key, seal_to)
+        with _locked(unfinished):
+            digest = _fill(unfinished, copies, about, more, key, seal_to)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
@@ -85,36 +100,65 @@ def write_export(
     except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         if isinstance(error, OSError):
-            raise CustodyProblem(f"{folder}: cannot write the copies: {error.strerror or error}") from None
+            why = f"{error.strerror or error}; name a new folder on a medium with room"
+            raise CustodyProblem(f"{folder}: cannot write the copies: {why}") from None
         if isinstance(error, SealProblem):
             raise CustodyProblem(str(error)) from None
         raise
     return digest
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock that ends with the program, so that others can tell whether it is still writing there."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left(parent: Path) -> None:
+    """Remove what exports that were killed have left: recordings lie open there."""
+    for path in parent.glob(f"{_UNFINISHED}*"):
+        with suppress(OSError):
+            if path.is_symlink() or time.time() - path.stat().st_mtime < _LEFT_S:
+                continue
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path)
+            finally:
+                os.close(descriptor)
+
+
 def _fill(
     folder: Path,
-    copies: Sequence[Copy],
+    copies: Iterable[Copy],
     about: Mapping[str, Any],
-    more: Mapping[str, bytes],
+    more: Callable[[Rows], Mapping[str, bytes]],
     key: RecorderKey,
     seal_to: str | None,
 ) -> str:
-    recordings = []
+    recordings, rows = [], []
     for copy in copies:
         name = copy.name + (".age" if seal_to else "")
+        digest = hashlib.sha256(copy.wav).hexdigest()
         if seal_to:
             seal_stream([copy.wav], folder / name, seal_to)
         else:
             write_file(folder / name, [copy.wav], durable=True)
-        recordings.append({"file": name, "sha256": copy.sha256, "size_bytes": len(copy.wav), **copy.about})
+        recordings.append({"file": name, "sha256": digest, "size_bytes": len(copy.wav), **copy.about})
+        rows.append((*copy.row, digest))
     manifest = json.dumps(
         {**about, "recorder_key": key.public_hex, "recordings": recordings}, ensure_ascii=False, indent=1
     )
     files = {
         MANIFEST: (manifest + "\n").encode(),
         README: _INSTRUCTIONS.format(key=key.public_hex).encode(),
-        **more,
+        **more(rows),
     }
     for name, content in files.items():
         write_file(folder / name, [content], durable=True)
@@ -134,9 +178,12 @@ def verify_export(folder: Path, key_hex: str | None = None) -> list[str]:
     sums, signature, public = (_read(folder / name) for name in (SUMS, SIGNATURE, PUBLIC))
     known = public.decode("ascii", "replace").strip()
     faults = []
-    if key_hex is not None and key_hex.strip().lower() != known:
+    wanted = known if key_hex is None else key_hex.strip().lower()
+    if len(_unhex(wanted.encode("ascii", "replace"))) != _KEY_BYTES and key_hex is not None:
+        raise CustodyProblem("--key: not a recorder's public key; it is 64 hexadecimal digits")
+    if wanted != known:
         faults.append(f"{PUBLIC}: not the key that you gave")
-    if not verify(key_hex.strip() if key_hex else known, sums, _unhex(signature)):
+    if not verify(wanted, sums, _unhex(signature)):
         faults.append(f"{SIGNATURE}: not that key's signature of {SUMS}")
     named = {}
     for number, line in enumerate(sums.decode("utf-8", "replace").splitlines(), 1):
@@ -160,7 +207,11 @@ def verify_export(folder: Path, key_hex: str | None = None) -> list[str]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        if not path.is_file():
+            path.stat()
+            raise OSError(0, "not a file")
+        with path.open("rb") as file:
+            return file.read(_MAX_SUMS)
     except OSError as error:
         raise CustodyProblem(
             f"{path}: cannot read: {error.strerror}; is this the folder that was handed over?"
@@ -169,7 +220,11 @@ def _read(path: Path) -> bytes:
 
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    # Whoever made the folder that is checked may have put a pipe or a link there.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "not a file")
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()

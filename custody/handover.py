@@ -10,14 +10,15 @@ from typing import Any
 
 from bystander.custody import disclosure, printing
 from bystander.custody.audio import open_audio
-from bystander.custody.desk import Desk
+from bystander.custody.desk import CustodyProblem, Desk, worded
 from bystander.custody.disclosure import outside_number
-from bystander.custody.export import Copy, write_export
+from bystander.custody.export import Copy, Rows, write_export
 from bystander.custody.listening import refuse_unreasoned
-from bystander.custody.persons import Person, Unlock, admit
+from bystander.custody.persons import Unlock, together
 from bystander.retention.erasure import as_text
 from bystander.storage.agefile import Identity, recipient_of
 from bystander.storage.entry import time_ns
+from bystander.storage.index import Entry
 from bystander.storage.signing import RecorderKey
 
 
@@ -45,16 +46,14 @@ async def hand_over(
     """Write what a request was consented to, or ``only`` some of it. Raises Refused, CustodyProblem,
     SealProblem.
     """
+    await disclosure.permitted(desk, number, only)
+    _check(desk, parcel)
+    persons, vault = await together(desk, unlock, "export", disclosure=number)
+    # Once more: keys were asked for meanwhile.
     found, names = await disclosure.permitted(desk, number, only)
-    if parcel.seal_to is not None:
-        recipient_of(parcel.seal_to)
-    who, vault = await _admitted(desk, "export", unlock, disclosure=number)
-    receiver = receiver or found.applicant
-    copies, rows = [], []
-    for name in names:
-        copy, row = await _copy(desk, name, vault)
-        copies.append(copy)
-        rows.append((*row, copy.sha256))
+    receiver = worded(receiver, "the receiver") if receiver is not None else found.applicant
+    entries = [await desk.recording("export", name) for name in names]
+    giver = "; ".join(f"{who.name}, {who.post}" for who in persons)
     about = {
         **_about(desk, parcel),
         "disclosure": number,
@@ -62,24 +61,28 @@ async def hand_over(
         "requested_on": found.applied_on,
         "consent_by": found.decided_by,
         "consent_on": found.decided_on,
-        "handed_over_by": who.name,
+        "handed_over_by": giver,
         "receiver": receiver,
     }
-    form = printing.HandoverForm(
-        number=number,
-        on=desk.today.isoformat(),
-        giver=f"{who.name}, {who.post}",
-        receiver=receiver,
-        requested_on=found.applied_on,
-        rows=tuple(rows),
-    )
-    more = {"protokol-przekazania.pdf": printing.handover(parcel.office, form)}
+
+    def protocol(rows: Rows) -> dict[str, bytes]:
+        form = printing.HandoverForm(
+            number=number,
+            on=desk.today.isoformat(),
+            giver=giver,
+            receiver=receiver,
+            requested_on=found.applied_on,
+            rows=tuple(rows),
+        )
+        return {"protokol-przekazania.pdf": printing.handover(parcel.office, form)}
+
     # Journalled first: what was handed over without an entry cannot be taken back.
-    desk.note(
-        "export", disclosure=number, person=who.number, recordings=names, sealed=parcel.seal_to is not None
-    )
-    digest = write_export(parcel.folder, copies, about, more, parcel.key, parcel.seal_to)
-    await disclosure.note_export(desk, number, who.number, receiver, names, digest)
+    first = persons[0].number
+    facts = {"disclosure": number, "persons": [who.number for who in persons], "recordings": names}
+    desk.note("export", sealed=parcel.seal_to is not None, **facts)
+    copies = (_copy(desk, entry, vault) for entry in entries)
+    digest = write_export(parcel.folder, copies, about, protocol, parcel.key, parcel.seal_to)
+    await disclosure.note_export(desk, number, first, receiver, names, digest)
     return {
         "disclosure": number,
         "directory": str(parcel.folder),
@@ -102,28 +105,37 @@ async def copy_to_person(
     """
     refuse_unreasoned(desk, "copy", case, "data-protection", justification)
     await desk.refuse_restricted("copy", [call["id"] for call in calls], case=case)
-    person, vault = await _admitted(desk, "copy", unlock, case=case)
+    _check(desk, parcel)
+    persons, vault = await together(desk, unlock, "copy", case=case)
+    await desk.refuse_restricted("copy", [call["id"] for call in calls], case=case)
     with_audio = [call["id"] for call in calls if call.get("recording")]
-    copies = [(await _copy(desk, name, vault))[0] for name in with_audio]
-    more = {"calls.json": (json.dumps(list(calls), ensure_ascii=False, indent=1) + "\n").encode()}
+    entries = [await desk.recording("copy", name) for name in with_audio]
+    every = (json.dumps(list(calls), ensure_ascii=False, indent=1) + "\n").encode()
     desk.note(
-        "rights-copy", person=person.number, case=case, purpose="data-protection", recordings=with_audio
+        "rights-copy", persons=[who.number for who in persons], case=case.strip(),
+        purpose="data-protection", recordings=with_audio,
+    )  # fmt: skip
+    copies = (_copy(desk, entry, vault) for entry in entries)
+    about = _about(desk, parcel)
+    write_export(
+        parcel.folder, copies, about, lambda _rows: {"calls.json": every}, parcel.key, parcel.seal_to
     )
-    write_export(parcel.folder, copies, _about(desk, parcel), more, parcel.key, parcel.seal_to)
     return [call["id"] for call in calls]
 
 
-async def _admitted(
-    desk: Desk, what: str, unlock: Sequence[Unlock], **facts: object
-) -> tuple[Person, list[Identity]]:
-    if not unlock:
-        desk.refuse(what, "no-identity", "no identity: give --identity, the file with your key", **facts)
-    return await admit(desk, unlock[0], what, **facts)
+def _check(desk: Desk, parcel: Parcel) -> None:
+    """Look at what can be looked at before somebody is asked for a passphrase. Raises CustodyProblem."""
+    if parcel.seal_to is not None:
+        recipient_of(parcel.seal_to)
+    for folder in (desk.root, desk.keyring.path.parent):
+        if parcel.folder.resolve().is_relative_to(folder.resolve()):
+            raise CustodyProblem(
+                f"{parcel.folder}: lies in the vault; nothing lies open there: choose another"
+            )
 
 
-async def _copy(desk: Desk, name: str, vault: Sequence[Identity]) -> tuple[Copy, tuple[str, str, str]]:
-    """Return a recording as a copy to hand over, and its row in the table of annex 4."""
-    entry = await desk.recording("export", name)
+def _copy(desk: Desk, entry: Entry, vault: Sequence[Identity]) -> Copy:
+    """Return a recording as a copy to hand over. Raises CustodyProblem."""
     audio = open_audio(desk, entry, vault)
     call = entry.call
     began = desk.local(time_ns(call["started_at"]))
@@ -139,7 +151,7 @@ async def _copy(desk: Desk, name: str, vault: Sequence[Identity]) -> tuple[Copy,
         outside_number(call),
         f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
     )
-    return Copy(f"{entry.id}.wav", audio.as_wav(), about), row
+    return Copy(f"{entry.id}.wav", audio.as_wav(), about, row)
 
 
 def _about(desk: Desk, parcel: Parcel) -> dict[str, Any]:

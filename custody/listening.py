@@ -1,7 +1,7 @@
 """Listening (R2, R12, R13, R14): for a case, a purpose of the ordinance and a justification, by an
 authorised person.
 
-The entry in the journal and the protocol are on disk before the first sample is opened.
+The entry in the journal and the protocol are on disk before the first sample leaves this room.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import aiosqlite
+
 from bystander.custody import protocols
 from bystander.custody.audio import Audio, open_audio
-from bystander.custody.desk import PURPOSES, CustodyProblem, Desk
-from bystander.custody.persons import Person, Unlock, admit
-from bystander.storage.agefile import Identity
+from bystander.custody.desk import PURPOSES, CustodyProblem, Desk, is_worded
+from bystander.custody.persons import Person, Unlock, together
 from bystander.storage.digest import refresh
 from bystander.storage.index import Entry
 
@@ -48,7 +49,7 @@ def refuse_unreasoned(
     desk: Desk, what: str, case: str, purpose: str, justification: str, **facts: object
 ) -> None:
     """Refuse an act without case, purpose and justification (R2, R12)."""
-    if not case.strip():
+    if not is_worded(case):
         desk.refuse(what, "no-case", "no case: give --case, the number of the case it is for (R12)", **facts)
     if not purpose.strip():
         line = f"no purpose: give --purpose, one of {', '.join(PURPOSES)} (R2)"
@@ -56,7 +57,7 @@ def refuse_unreasoned(
     if purpose not in PURPOSES:
         line = f"{purpose!r}: not a purpose of the ordinance; it knows {', '.join(PURPOSES)} (R2)"
         desk.refuse(what, "wrong-purpose", line, **facts)
-    if not justification.strip():
+    if not is_worded(justification):
         line = "no justification: say with --justification why it is needed (R12)"
         desk.refuse(what, "no-justification", line, **facts)
 
@@ -65,31 +66,25 @@ async def begin(desk: Desk, ask: Ask) -> Hearing:
     """Open a recording to those who may hear it. Raises Refused, journalled, and CustodyProblem."""
     refuse_unreasoned(desk, "listen", ask.case, ask.purpose, ask.justification)
     entry = await desk.recording("listen", ask.recording)
-    await desk.refuse_restricted("listen", [entry.id], case=ask.case)
-    facts = {"recording": entry.id, "case": ask.case}
-    persons, vault = await _admitted(desk, ask, entry)
+    facts = {"recording": entry.id, "case": ask.case.strip()}
+    await desk.refuse_restricted("listen", [entry.id], case=facts["case"])
+    persons, vault = await together(desk, ask.unlock, "listen", two=ask.two_persons, **facts)
     for who in persons:
         if late := await protocols.overdue(desk, who):
             line = (
                 f"{who.name}: protocol {late[0]} of an earlier listening is not finished; fill it first (R14)"
             )
             desk.refuse("listen", "unfinished-protocol", line, person=who.number, protocol=late[0], **facts)
-    audio = open_audio(desk, entry, vault)
+    try:
+        audio = open_audio(desk, entry, vault)
+    except CustodyProblem as problem:
+        desk.refuse("listen", "unreadable", str(problem), person=persons[0].number, **facts)
     to_s = audio.duration_s if ask.to_s is None else min(ask.to_s, audio.duration_s)
     if not 0 <= ask.from_s < to_s:
         raise CustodyProblem(
             f"{entry.id}: lasts {audio.duration_s:.1f} s; nothing lies from {ask.from_s:g} s to {to_s:g} s"
         )
-    number = await _open_protocol(desk, ask, entry, persons)
-    desk.note(
-        "listen",
-        protocol=number,
-        persons=[who.number for who in persons],
-        purpose=ask.purpose,
-        from_s=round(ask.from_s, 3),
-        to_s=round(to_s, 3),
-        **facts,
-    )
+    number = await _open_protocol(desk, ask, entry, persons, to_s)
     return Hearing(number, entry, tuple(persons), audio, ask.from_s, to_s)
 
 
@@ -110,37 +105,45 @@ async def end(desk: Desk, hearing: Hearing, heard_to_s: float, ended_ns: int) ->
     )
 
 
-async def _admitted(desk: Desk, ask: Ask, entry: Entry) -> tuple[list[Person], list[Identity]]:
-    facts = {"recording": entry.id, "case": ask.case}
-    wanted = 2 if ask.two_persons or desk.rules.two_persons else 1
-    if not ask.unlock:
-        desk.refuse("listen", "no-identity", "no identity: give --identity, the file with your key", **facts)
-    persons: list[Person] = []
-    vault: list[Identity] = []
-    for unlock in ask.unlock:
-        who, vault = await admit(desk, unlock, "listen", **facts)
-        persons.append(who)
-    persons = list({who.number: who for who in persons}.values())
-    if len(persons) < wanted:
-        line = "two persons must listen together; give --identity twice, each with its passphrase"
-        desk.refuse("listen", "one-person", line, person=persons[0].number, **facts)
-    if len(persons) > 2:
-        raise CustodyProblem("two persons at most sign a protocol; give one identity or two")
-    return persons, vault
+async def _open_protocol(desk: Desk, ask: Ask, entry: Entry, persons: list[Person], to_s: float) -> int:
+    """Open the protocol and journal the listening, both or neither, if nothing has changed meanwhile.
 
-
-async def _open_protocol(desk: Desk, ask: Ask, entry: Entry, persons: list[Person]) -> int:
+    Opening took its time; a person may have been revoked since, the recording restricted or erased.
+    """
+    facts = {"recording": entry.id, "case": ask.case.strip()}
     async with desk.index.transaction() as connection:
+        for who in persons:
+            if not await _any(connection, "persons WHERE revoked_ns IS NULL AND number = ?", who.number):
+                line = f"{who.name}: the authorisation {who.authorisation} is revoked"
+                desk.refuse("listen", "revoked", line, person=who.number, **facts)
+        if await _any(connection, "restricted WHERE id = ?", entry.id):
+            line = f"{entry.id}: its processing has just been restricted"
+            desk.refuse("listen", "restricted", line, **facts)
+        erasing = await _any(connection, "erasing WHERE id = ?", entry.id)
+        if erasing or not await _any(connection, "calls WHERE id = ?", entry.id):
+            desk.refuse("listen", "erased", f"{entry.id}: has just been erased", **facts)
         cursor = await connection.execute(
-            "INSERT INTO protocols (recording, case_no, purpose, justification, person, "
-            "second_person, opened_ns, "
-            "from_s, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{}')",
+            "INSERT INTO protocols (recording, case_no, purpose, justification, person, second_person, "
+            "opened_ns, from_s, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{}')",
             [
-                *(entry.id, ask.case.strip(), ask.purpose, ask.justification.strip(), persons[0].number),
+                *(entry.id, facts["case"], ask.purpose, ask.justification.strip(), persons[0].number),
                 *(persons[1].number if len(persons) > 1 else None, desk.now_ns, ask.from_s),
             ],
         )
         number = cursor.lastrowid
         assert number is not None
         await connection.execute(refresh("protocols", "number = ?"), [number])
+        desk.note(
+            "listen",
+            protocol=number,
+            persons=[who.number for who in persons],
+            purpose=ask.purpose,
+            from_s=round(ask.from_s, 3),
+            to_s=round(to_s, 3),
+            **facts,
+        )
     return number
+
+
+async def _any(connection: aiosqlite.Connection, condition: str, value: object) -> bool:
+    return bool(list(await connection.execute_fetchall(f"SELECT 1 FROM {condition}", [value])))

@@ -3,7 +3,10 @@
 
 A listener has a copy of the vault's key, sealed to a key of their own. To give one to another person takes
 somebody who has one. Whoever is revoked, or whose authorisation has lapsed, loses the copy at once; the last
-copy is never destroyed, because nobody could ever listen again.
+copy is never destroyed, because nobody could ever listen again. One change is made at a time (`Desk.alone`):
+two revocations at once must not each leave the other as the last.
+
+Who gets a copy is journalled before, who loses one after: cut short, nobody has what is on no record.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
-from bystander.custody.desk import CustodyProblem, Desk, Refused, day
+from bystander.custody.desk import CustodyProblem, Desk, day, worded
 from bystander.storage.agefile import Identity, SealProblem, recipient_of, seal_bytes
 from bystander.storage.digest import refresh
 from bystander.storage.identity import recipient_text
@@ -22,8 +25,16 @@ from bystander.storage.opening import vault_identities
 
 ROLES: Final = ("listener", "supervisor", "administrator")
 State = Literal["valid", "not yet valid", "lapsed", "revoked"]
+#: Those who may listen, today or later: somebody must be left of them.
+ABLE: Final = ("valid", "not yet valid")
 #: Gives a person's key, or raises SealProblem: a passphrase is asked for, or read, outside this room.
 Unlock = Callable[[], Identity]
+#: Why one whose authorisation does not hold is refused, and what can be done.
+_NOT_VALID: Final = {
+    "revoked": ("revoked", "only a new entry in the register changes that"),
+    "lapsed": ("lapsed", "it must be renewed first"),
+    "not yet valid": ("not-yet-valid", "it must begin first"),
+}
 _COLUMNS: Final = (
     "number, name, post, authorisation, authorised_on, valid_from, valid_until, role, recipient, "
     "added_ns, revoked_ns"
@@ -84,9 +95,10 @@ async def person(index: Index, number: int) -> Person:
 
 
 async def holders(desk: Desk) -> list[Person]:
-    """Return those who have a copy of the vault's key."""
+    """Return those who have a copy of the vault's key; of a key entered again, the newest entry."""
     copies = {copy.holder_recipient for copy in desk.keyring.copies()}
-    return [one for one in await register(desk.index) if one.recipient in copies]
+    newest = {one.recipient: one for one in await register(desk.index) if one.recipient in copies}
+    return sorted(newest.values(), key=lambda one: one.number)
 
 
 async def admit(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple[Person, list[Identity]]:
@@ -103,24 +115,41 @@ async def admit(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple
         desk.refuse(what, "stranger", "this identity belongs to nobody in the register of persons", **facts)
     # The newest entry counts: somebody may have been revoked and entered again with the same key.
     who = found[-1]
+    facts = {**facts, "person": who.number}
     state = who.state(desk.today)
     if state != "valid":
         await lapse(desk)
-        code = {"revoked": "revoked", "lapsed": "lapsed", "not yet valid": "not-yet-valid"}[state]
-        line = f"{who.name}: the authorisation {who.authorisation} is {state}; it must be renewed first"
-        desk.refuse(what, code, line, person=who.number, **facts)
+        code, what_next = _NOT_VALID[state]
+        line = f"{who.name}: the authorisation {who.authorisation} is {state}; {what_next}"
+        desk.refuse(what, code, line, **facts)
     if who.role != "listener":
-        desk.refuse(
-            what,
-            "role",
-            f"{who.name}: is {who.role}, and only a listener may do that (R13)",
-            person=who.number,
-            **facts,
-        )
+        line = f"{who.name}: is {who.role}, and only a listener may do that (R13)"
+        desk.refuse(what, "role", line, **facts)
     try:
         return who, vault_identities(desk.keyring, identity)
     except SealProblem as problem:
-        desk.refuse(what, "no-copy", str(problem), person=who.number, **facts)
+        desk.refuse(what, "no-copy", str(problem), **facts)
+
+
+async def together(
+    desk: Desk, unlock: Sequence[Unlock], what: str, *, two: bool = False, **facts: object
+) -> tuple[list[Person], list[Identity]]:
+    """Return all who unlock, and the vault's keys; refuse fewer than are demanded: two, if ``two`` says so or
+    the configuration does.
+    """
+    if not unlock:
+        desk.refuse(what, "no-identity", "no identity: give --identity, the file with your key", **facts)
+    found: dict[int, Person] = {}
+    vault: list[Identity] = []
+    for one in unlock:
+        who, vault = await admit(desk, one, what, **facts)
+        found[who.number] = who
+    if len(found) < (2 if two or desk.rules.two_persons else 1):
+        line = "two persons must do that together; give --identity twice, each with its passphrase"
+        desk.refuse(what, "one-person", line, person=next(iter(found)), **facts)
+    if len(found) > 2:
+        raise CustodyProblem("two persons at most sign a protocol; give one identity or two")
+    return list(found.values()), vault
 
 
 async def add(desk: Desk, new: NewPerson, recipient: str | None, vault: Sequence[Identity] = ()) -> Person:
@@ -136,27 +165,33 @@ async def add(desk: Desk, new: NewPerson, recipient: str | None, vault: Sequence
                 "a listener needs a key, and somebody who can listen already to give the vault's to it"
             )
         recipient = str(recipient_of(recipient))
-    taken = [
-        one for one in await register(desk.index) if recipient is not None and one.recipient == recipient
-    ]
-    if any(one.revoked_ns is None for one in taken):
-        raise CustodyProblem(f"this key is {taken[-1].name}'s already; each person has a key of their own")
-    async with desk.index.transaction() as connection:
-        cursor = await connection.execute(
-            "INSERT INTO persons (name, post, authorisation, authorised_on, valid_from, valid_until, "
-            "role, recipient, added_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                *(new.name, new.post, new.authorisation, new.authorised_on, new.valid_from, new.valid_until),
-                *(new.role, recipient, desk.now_ns),
-            ],
-        )
-        number = cursor.lastrowid
-        assert number is not None
-        await connection.execute(refresh("persons", "number = ?"), [number])
-    entered = await person(desk.index, number)
-    if new.role == "listener" and recipient is not None and entered.state(desk.today) != "lapsed":
-        _give(desk, recipient, vault)
-    desk.note("person-added", person=number, role=new.role, authorisation=new.authorisation)
+    async with desk.alone():
+        taken = [
+            one for one in await register(desk.index) if recipient is not None and one.recipient == recipient
+        ]
+        if any(one.revoked_ns is None for one in taken):
+            raise CustodyProblem(
+                f"this key is {taken[-1].name}'s already; each person has a key of their own"
+            )
+        async with desk.index.transaction() as connection:
+            cursor = await connection.execute(
+                "INSERT INTO persons (name, post, authorisation, authorised_on, valid_from, valid_until, "
+                "role, recipient, added_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    *(new.name, new.post, new.authorisation, new.authorised_on),
+                    *(new.valid_from, new.valid_until, new.role, recipient, desk.now_ns),
+                ],
+            )
+            number = cursor.lastrowid
+            assert number is not None
+            await connection.execute(refresh("persons", "number = ?"), [number])
+            desk.note(
+                "person-added", person=number, role=new.role, authorisation=new.authorisation,
+                valid_from=new.valid_from, valid_until=new.valid_until,
+            )  # fmt: skip
+        entered = await person(desk.index, number)
+        if new.role == "listener" and recipient is not None and entered.state(desk.today) in ABLE:
+            _give(desk, recipient, vault)
     return entered
 
 
@@ -165,23 +200,25 @@ async def revoke(desk: Desk, number: int, reason: str) -> Person:
 
     Refused for the last who can listen.
     """
-    who = await person(desk.index, number)
-    if who.revoked_ns is not None:
-        raise CustodyProblem(f"{who.name}: revoked already")
-    if await _is_last(desk, who):
-        desk.refuse(
-            "revoke",
-            "last-copy",
-            f"{who.name}: has the only copy of the vault's key; add another listener first, or nobody "
-            f"can ever listen",
-            person=number,
-        )
-    async with desk.index.transaction() as connection:
-        await connection.execute("UPDATE persons SET revoked_ns = ? WHERE number = ?", [desk.now_ns, number])
-        await connection.execute(refresh("persons", "number = ?"), [number])
-    if who.recipient is not None:
-        desk.keyring.drop_copy(who.recipient)
-    desk.note("person-revoked", person=number, reason=reason)
+    reason = worded(reason, "the reason")
+    async with desk.alone():
+        who = await person(desk.index, number)
+        if who.revoked_ns is not None:
+            raise CustodyProblem(f"{who.name}: revoked already")
+        if await _is_last(desk, who):
+            line = (
+                f"{who.name}: has the only copy of the vault's key; add another listener first, or nobody "
+                f"can ever listen"
+            )
+            desk.refuse("revoke", "last-copy", line, person=number)
+        async with desk.index.transaction() as connection:
+            await connection.execute(
+                "UPDATE persons SET revoked_ns = ? WHERE number = ?", [desk.now_ns, number]
+            )
+            await connection.execute(refresh("persons", "number = ?"), [number])
+        if who.recipient is not None:
+            desk.keyring.drop_copy(who.recipient)
+        desk.note("person-revoked", person=number, reason=reason)
     return await person(desk.index, number)
 
 
@@ -197,108 +234,80 @@ async def renew(
 
     A listener whose copy of the vault's key was destroyed when it lapsed gets one again from ``vault``.
     """
-    who = await person(desk.index, number)
-    if who.revoked_ns is not None:
-        raise CustodyProblem(f"{who.name}: revoked; enter them again with `bystander persons add`")
     until = day(valid_until, "valid until") if valid_until else None
     if until is not None and until < desk.today.isoformat():
         raise CustodyProblem(f"valid until {until}: that day is over")
-    lost = who.role == "listener" and who.number not in {one.number for one in await holders(desk)}
-    if lost and not vault:
-        raise CustodyProblem(
-            f"{who.name}: the copy of the vault's key was destroyed; give --identity of somebody who "
-            f"can listen"
-        )
-    async with desk.index.transaction() as connection:
-        await connection.execute(
-            "UPDATE persons SET valid_until = ?, authorisation = coalesce(?, authorisation), "
-            "authorised_on = coalesce(?, authorised_on) WHERE number = ?",
-            [until, authorisation, day(authorised_on, "authorised on") if authorised_on else None, number],
-        )
-        await connection.execute(refresh("persons", "number = ?"), [number])
-    if lost and who.recipient is not None:
-        _give(desk, who.recipient, vault)
-    renewed = await person(desk.index, number)
-    desk.note("person-renewed", person=number, authorisation=renewed.authorisation, valid_until=until)
-    return renewed
+    on = day(authorised_on, "authorised on") if authorised_on else None
+    if authorisation is not None:
+        authorisation = worded(authorisation, "the authorisation")
+    async with desk.alone():
+        who = await person(desk.index, number)
+        if who.revoked_ns is not None:
+            raise CustodyProblem(f"{who.name}: revoked; enter them again with `bystander persons add`")
+        if until is not None and who.valid_from is not None and until < who.valid_from:
+            raise CustodyProblem(f"valid from {who.valid_from} until {until}: that ends before it begins")
+        lost = who.role == "listener" and who.number not in {one.number for one in await holders(desk)}
+        if lost and not vault:
+            raise CustodyProblem(
+                f"{who.name}: the copy of the vault's key was destroyed; give --identity of somebody who "
+                f"can listen"
+            )
+        async with desk.index.transaction() as connection:
+            await connection.execute(
+                "UPDATE persons SET valid_until = ?, authorisation = coalesce(?, authorisation), "
+                "authorised_on = coalesce(?, authorised_on) WHERE number = ?",
+                [until, authorisation, on, number],
+            )
+            await connection.execute(refresh("persons", "number = ?"), [number])
+            said = authorisation or who.authorisation
+            desk.note("person-renewed", person=number, authorisation=said, valid_until=until)
+        if lost and who.recipient is not None:
+            _give(desk, who.recipient, vault)
+    return await person(desk.index, number)
 
 
 async def lapse(desk: Desk) -> list[Person]:
     """Destroy the copies of those whose authorisation is over; return them. The last copy stays, unusable."""
+    if not await _over(desk):
+        return []
     ended = []
-    for who in await holders(desk):
-        over = who.state(desk.today) in ("lapsed", "revoked")
-        if not over or await _is_last(desk, who) or who.recipient is None:
-            continue
-        if any(
-            one.recipient == who.recipient and one.state(desk.today) == "valid"
-            for one in await register(desk.index)
-        ):
-            continue
-        desk.keyring.drop_copy(who.recipient)
-        desk.note("person-lapsed", person=who.number)
-        ended.append(who)
+    async with desk.alone():
+        for who in await _over(desk):
+            if await _is_last(desk, who) or who.recipient is None:
+                continue
+            desk.keyring.drop_copy(who.recipient)
+            desk.note("person-lapsed", person=who.number)
+            ended.append(who)
     return ended
 
 
-async def rotate(
-    desk: Desk, vault: Sequence[Identity], fresh: Identity, announce: Callable[[str], None]
-) -> int:
-    """Make ``fresh`` the vault's key, and seal every recording's key to it; return how many recordings
-    that were.
-
-    Every listener whose authorisation is not over gets a copy. ``announce`` writes the public key down before
-    the keyring changes. Cut short, it is done again from the beginning.
-    """
-    recipient = recipient_text(fresh)
-    holding = [one for one in await holders(desk) if one.state(desk.today) in ("valid", "not yet valid")]
-    to = sorted({one.recipient for one in holding if one.recipient is not None})
-    if not to:
-        raise Refused("last-copy", "nobody would have the new key: no listener's authorisation is valid")
-    copies = [(holder, seal_bytes(str(fresh).encode("ascii"), holder)) for holder in to]
-    announce(recipient)
-    fingerprints = desk.keyring.rotate(recipient, lambda sealed: _resealed(sealed, vault, recipient), copies)
-    async with desk.index.transaction() as connection:
-        await connection.executemany(
-            "UPDATE calls SET key_sha256 = ? WHERE id = ?",
-            [(new, name) for name, new in fingerprints.items()],
-        )
-        await connection.execute(refresh("calls", "sealed"))
-    desk.note("rotated", vault_key=recipient, copies=len(copies), keys=len(fingerprints))
-    return len(fingerprints)
-
-
-def _resealed(sealed: bytes, vault: Sequence[Identity], recipient: str) -> bytes:
-    from bystander.storage.agefile import open_bytes
-
-    for number, key in enumerate(vault, 1):
-        try:
-            return seal_bytes(open_bytes(sealed, key, "a recording's key"), recipient)
-        except SealProblem:
-            if number == len(vault):
-                raise
-    raise CustodyProblem("no key of the vault was given")
-
-
 def _give(desk: Desk, recipient: str, vault: Sequence[Identity]) -> None:
-    desk.keyring.add_copy(recipient, seal_bytes(str(vault[0]).encode("ascii"), recipient))
+    desk.keyring.add_copy(
+        recipient, seal_bytes(str(vault[0]).encode("ascii"), recipient), recipient_text(vault[0])
+    )
+
+
+def _may_listen(desk: Desk, who: Person) -> bool:
+    return who.role == "listener" and who.state(desk.today) in ABLE
+
+
+async def _over(desk: Desk) -> list[Person]:
+    """Return those who have a copy and may not have it any more."""
+    return [who for who in await holders(desk) if not _may_listen(desk, who)]
 
 
 async def _is_last(desk: Desk, who: Person) -> bool:
     """Tell whether nobody else who has a copy may still listen, today or later."""
     having = await holders(desk)
-    others = [
-        one
-        for one in having
-        if one.recipient != who.recipient and one.state(desk.today) in ("valid", "not yet valid")
-    ]
+    others = [one for one in having if one.recipient != who.recipient and _may_listen(desk, one)]
     return any(one.recipient == who.recipient for one in having) and not others
 
 
 def _checked(new: NewPerson) -> NewPerson:
-    for what, value in (("name", new.name), ("post", new.post), ("authorisation", new.authorisation)):
-        if not value.strip():
-            raise CustodyProblem(f"the {what} is empty; the register needs it (R13)")
+    name, post, authorisation = (
+        worded(value, f"the {what}")
+        for what, value in (("name", new.name), ("post", new.post), ("authorisation", new.authorisation))
+    )
     if new.role not in ROLES:
         raise CustodyProblem(f"{new.role!r}: no such role; take {', '.join(ROLES)}")
     dates = [
@@ -311,4 +320,4 @@ def _checked(new: NewPerson) -> NewPerson:
     ]
     if dates[1] and dates[2] and dates[1] > dates[2]:
         raise CustodyProblem(f"valid from {dates[1]} until {dates[2]}: that ends before it begins")
-    return NewPerson(new.name.strip(), new.post.strip(), new.authorisation.strip(), new.role, *dates)
+    return NewPerson(name, post, authorisation, new.role, *dates)

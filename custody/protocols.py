@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bystander.custody.desk import CustodyProblem, Desk, day
+from bystander.custody.desk import CustodyProblem, Desk, day, worded
 from bystander.custody.persons import Person
 from bystander.custody.printing import ListeningForm
 from bystander.custody.printing import Person as Signatory
@@ -90,29 +90,31 @@ async def fill(desk: Desk, number: int, said: Mapping[str, str]) -> Protocol:
     A complete protocol takes nothing more but the mayor's position, and its date (else today's): what was
     signed does not change.
     """
-    before = await protocol(desk.index, number)
-    said = {name: value.strip() for name, value in said.items()}
+    await protocol(desk.index, number)
     if strange := [name for name in said if name not in FIELDS]:
         raise CustodyProblem(f"{strange[0]!r}: the form has no such field; it has {', '.join(FIELDS)}")
-    if empty := [name for name, value in said.items() if not value]:
-        raise CustodyProblem(f"{empty[0]} is empty; say it in words")
-    if not said:
-        raise CustodyProblem(f"nothing to fill; missing: {', '.join(before.missing) or 'nothing'}")
-    if before.completed_ns is not None and set(said) - _MAYORS:
-        raise CustodyProblem(f"protocol {number} is complete; only the position can still be added")
+    said = {name: worded(value, name) for name, value in said.items()}
     if "position_on" in said:
         said["position_on"] = day(said["position_on"], "date of the position")
     elif "position" in said:
         said["position_on"] = desk.today.isoformat()
-    fields = before.fields | said
-    whole = all(fields.get(name) for name in REQUIRED)
     async with desk.index.transaction() as connection:
+        # Read within the transaction: two may fill it at once.
+        ((text, completed_ns),) = await connection.execute_fetchall(
+            "SELECT fields, completed_ns FROM protocols WHERE number = ?", [number]
+        )
+        fields = json.loads(text) | said
+        missing = [name for name in REQUIRED if not fields.get(name)]
+        if not said:
+            raise CustodyProblem(f"nothing to fill; missing: {', '.join(missing) or 'nothing'}")
+        if completed_ns is not None and set(said) - _MAYORS:
+            raise CustodyProblem(f"protocol {number} is complete; only the position can still be added")
         await connection.execute(
             "UPDATE protocols SET fields = ?, completed_ns = coalesce(completed_ns, ?) WHERE number = ?",
-            [json.dumps(fields, ensure_ascii=False), desk.now_ns if whole else None, number],
+            [json.dumps(fields, ensure_ascii=False), None if missing else desk.now_ns, number],
         )
         await connection.execute(refresh("protocols", "number = ?"), [number])
-    desk.note("protocol-filled", protocol=number, fields=sorted(said), complete=whole)
+        desk.note("protocol-filled", protocol=number, fields=sorted(said), complete=not missing)
     return await protocol(desk.index, number)
 
 

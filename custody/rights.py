@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bystander.custody.desk import CustodyProblem, Desk
+from bystander.custody.desk import CustodyProblem, Desk, worded
 from bystander.retention import holds
 from bystander.storage.digest import refresh
 from bystander.storage.index import Index
 
-_CASES: Final = {
+#: What the hold of a restriction is called.
+CASES: Final = {
     "restriction": "ograniczenie przetwarzania (art. 18 RODO)",
     "objection": "sprzeciw (art. 21 RODO)",
 }
@@ -41,6 +42,7 @@ async def restrictions(index: Index) -> list[Restriction]:
 
 async def restrict(desk: Desk, recordings: Sequence[str], cause: str, reason: str) -> list[str]:
     """Restrict recordings, those that are not yet; return them. Raises CustodyProblem, HeldProblem."""
+    reason = worded(reason, "the reason")
     known = {one.recording for one in await restrictions(desk.index)}
     fresh = [name for name in dict.fromkeys(recordings) if name not in known]
     if not fresh:
@@ -50,7 +52,7 @@ async def restrict(desk: Desk, recordings: Sequence[str], cause: str, reason: st
         entry = await desk.recording("restrict", name)
         pairs.append((entry.id, str(entry.call["call_id"])))
     # The hold first: cut short in between, it is kept too long and not too short.
-    hold = await holds.add(desk.index, pairs, _CASES[cause], reason, desk.actor, desk.now_ns)
+    hold = await holds.add(desk.index, pairs, CASES[cause], reason, desk.actor, desk.now_ns)
     async with desk.index.transaction() as connection:
         await connection.executemany(
             "INSERT OR IGNORE INTO restricted (id, hold, cause, reason, placed_ns) VALUES (?, ?, ?, ?, ?)",
@@ -68,10 +70,8 @@ async def unrestrict(desk: Desk, recordings: Sequence[str], reason: str) -> list
     found = [one for one in await restrictions(desk.index) if one.recording in set(recordings)]
     if not found:
         raise CustodyProblem("none of them is restricted; nothing was changed")
-    async with desk.index.transaction() as connection:
-        await connection.executemany(
-            "DELETE FROM restricted WHERE id = ?", [(one.recording,) for one in found]
-        )
+    reason = worded(reason, "the reason")
+    # The hold first: cut short in between, it can be done again.
     for cause in sorted({one.cause for one in found}):
         # Somebody may have released it by hand.
         freed = [
@@ -80,7 +80,9 @@ async def unrestrict(desk: Desk, recordings: Sequence[str], reason: str) -> list
             if one.cause == cause and one.recording in await holds.recordings_of(desk.index, one.hold)
         ]
         if freed:
-            await holds.release(desk.index, _CASES[cause], reason, desk.actor, desk.now_ns, freed)
+            await holds.release(desk.index, CASES[cause], reason, desk.actor, desk.now_ns, freed)
     names = [one.recording for one in found]
-    desk.note("unrestricted", count=len(names), recordings=names)
+    async with desk.index.transaction() as connection:
+        await connection.executemany("DELETE FROM restricted WHERE id = ?", [(name,) for name in names])
+        desk.note("unrestricted", count=len(names), recordings=names)
     return names

@@ -255,7 +255,7 @@ class Eraser:
         await asyncio.to_thread(self.forget, [json.loads(text) for (text,) in calls])
         self.step("rows")
         async with self.index.transaction() as connection:
-            for table in ("calls", "held"):
+            for table in ("calls", "held", "restricted"):
                 await connection.executemany(f"DELETE FROM {table} WHERE id = ?", [(id_,) for id_ in files])
         return plan
 

@@ -45,6 +45,17 @@ def write_identity(path: Path, identity: Identity, passphrase: str) -> None:
         raise
 
 
+def is_protected(path: Path) -> bool:
+    """Return whether a passphrase is to be asked for: not for a key that was made elsewhere and has none, nor
+    for what cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return is_sealed(file.read(64))
+    except OSError:
+        return False
+
+
 def read_identity(path: Path, passphrase: str) -> Identity:
     """Return the identity in a file. Raises SealProblem: no such file, not an identity, wrong passphrase."""
     try:

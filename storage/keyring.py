@@ -172,9 +172,14 @@ class Keyring:
             raise KeyringProblem(f"{self.path}: holds no vault key; put it back from a copy")
         return str(rows[0][0])
 
-    def add_copy(self, holder_recipient: str, sealed: bytes) -> None:
-        """Keep the vault's private key, sealed to a person, in place of the copy that the person had."""
+    def add_copy(self, holder_recipient: str, sealed: bytes, recipient: str | None = None) -> None:
+        """Keep the vault's private key, sealed to a person, in place of the copy that the person had.
+
+        ``recipient`` is the public half of what is sealed: one that has been rotated away is refused.
+        """
         with self._writing() as connection:
+            if recipient is not None and recipient != _newest(connection):
+                raise KeyringProblem(f"{self.path}: the vault's key was rotated meanwhile; try again")
             number = connection.execute("SELECT max(number) FROM vault_keys").fetchone()[0]
             connection.execute(
                 "INSERT INTO vault_key_copies (vault_key, holder_recipient, sealed, added_ns) "

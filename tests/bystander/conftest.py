@@ -15,6 +15,9 @@ import soundfile
 from bystander.sniffer.evidence import evidence_pcap
 from bystander.sniffer.sip import Arrival, Message, parse_message
 from bystander.storage.index import Entry, Index
+from tests.bureau import bureau, configured, office, refused, run
+
+__all__ = ["bureau", "configured", "office", "refused", "run"]
 
 START = datetime(2026, 11, 23, 20, 46, tzinfo=UTC)
 SDP = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bystander.custody import listening, persons
+from bystander.custody import listening, persons, rotation
 from bystander.custody.desk import CustodyProblem, Refused
 from bystander.custody.listening import Ask
 from bystander.custody.persons import NewPerson
@@ -159,7 +159,7 @@ def test_a_key_sealed_to_the_old_vault_key_is_refused_after_a_rotation(bureau: B
     keyring = bureau.kit.keyring
     old = keyring.recipient
     fresh = new_identity()
-    bureau.at(lambda desk: persons.rotate(desk, [bureau.kit.vault_identity], fresh, lambda _key: None))
+    bureau.at(lambda desk: rotation.rotate(desk, [bureau.kit.vault_identity], fresh, lambda _key: None))
     with pytest.raises(KeyringProblem, match="rotated"):
         keyring.add("20260901-000000-aaaaaa", b"sealed", old)
     keyring.add("20260901-000000-aaaaaa", b"sealed", recipient_text(fresh))
