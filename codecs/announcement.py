@@ -43,6 +43,8 @@ State = Literal["heard", "missing", "cut"]
 class Finding:
     """``at_s``: where it begins in the samples; ``heard_s``: how much of it; ``score``: share of its
     segments.
+
+    What was heard but for its last second counts as heard: the line may have lost that.
     """
 
     state: State
