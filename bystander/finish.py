@@ -18,7 +18,10 @@ from bystander.codecs.packets import PacketRun
 from bystander.codecs.red import opened
 from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
 from bystander.digits import DigitSettings, Pressed, merged, to_silence
+from bystander.opening import Opening, open_whole
 from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
+from bystander.sniffer.crypto import SrtpKey
+from bystander.sniffer.protection import PLAIN
 from bystander.sniffer.sdp import STATIC_FORMATS, Format
 from bystander.storage.spool import Media, read_media
 from bystander.storage.wav import write_wav
@@ -35,7 +38,11 @@ _NONSENSE = 10 * 86400 * CLOCK_HZ
 
 @dataclass(slots=True)
 class StreamMedia:
-    """One stream of a call: whose it is, what its payload types mean, and where its media lies."""
+    """One stream of a call: whose it is, what its payload types mean, and where its media lies.
+
+    ``protection`` is what descriptions say of it (`sniffer/protection.py`), ``encryption`` how its keys were
+    agreed upon, ``keys`` what its SRTP may be opened with.
+    """
 
     by: str
     formats: dict[int, Format]
@@ -46,6 +53,10 @@ class StreamMedia:
     epoch_ns: int | None
     file: Path | None
     memory: Media | None
+    ssrc: int = 0
+    protection: str = PLAIN
+    encryption: str = ""
+    keys: list[SrtpKey] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -76,6 +87,8 @@ class Written:
     heard: set[str] = field(default_factory=set)
     unsupported: set[str] = field(default_factory=set)
     encrypted: bool = False
+    opened: dict[int, Opening] = field(default_factory=dict)
+    """What became of streams that were, or may have been, SRTP: by their place in the job."""
     told: list[list[Pressed]] = field(default_factory=list)
     """Keys by telephone events, one list a stream, until all that is known of keys is put together."""
     presses: list[Pressed] = field(default_factory=list)
@@ -141,11 +154,11 @@ def mix(job: Job, written: Written) -> Mix | None:
 def _mixed(job: Job, written: Written) -> Mix | None:
     tracks: list[_Track] = []
     others: list[SoundTrack] = []
-    for stream in job.streams:
-        if stream.encrypted:
+    for number, stream in enumerate(job.streams):
+        if stream.encrypted and not stream.keys:
             written.encrypted = True
             continue
-        tracks += _tracks(stream, written, others)
+        tracks += _tracks(stream, number, written, others)
     tracks = [track for track in tracks if track.runs]
     if not job.write:
         return None
@@ -205,7 +218,7 @@ def _ends(tracks: list[_Track], starts_ns: int) -> Iterable[int]:
         yield from (run.end + shift for run in track.runs if run.end + shift <= _NONSENSE)
 
 
-def _tracks(stream: StreamMedia, written: Written, others: list[SoundTrack]) -> Iterable[_Track]:
+def _tracks(stream: StreamMedia, number: int, written: Written, others: list[SoundTrack]) -> Iterable[_Track]:
     """Return the G.711 of one stream as tracks and append what is in other codecs to ``others``.
 
     Digits, and codecs that cannot be decoded, are noted in ``written``.
@@ -214,6 +227,14 @@ def _tracks(stream: StreamMedia, written: Written, others: list[SoundTrack]) -> 
     tracks = []
     if media.runs and stream.epoch_ns is not None:
         tracks.append(_Track(stream.by, stream.epoch_ns, media.runs, stream.packets))
+    if media.whole:
+        became, parts = open_whole(media.whole, stream.ssrc, stream.keys, stream.protection)
+        written.opened[number] = became
+        written.encrypted |= became.protected and not became.decrypted
+        for part in parts:
+            media.kept += part.kept
+            if part.runs and part.epoch_ns is not None:
+                tracks.append(_Track(stream.by, part.epoch_ns, part.runs, stream.packets))
     kept = media.packets
     if kept is None:
         return tracks

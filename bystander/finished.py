@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bystander.finish import Job, StreamMedia, Written
-from bystander.report import call_object, orphan_object, recording_object
-from bystander.sniffer.calls import Call
+from bystander.report import call_object, orphan_object, protection_fields, recording_object
+from bystander.sniffer.calls import Call, ClaimedStream
+from bystander.sniffer.protection import PERHAPS
 from bystander.sniffer.recovered import RecoveredStream
-from bystander.sniffer.sdp import Format
 from bystander.sniffer.streams import Stream
 from bystander.storage.spool import Media, Spool
 
@@ -29,9 +29,13 @@ class FinishedCall:
 
     def describe(self, written: Written) -> dict[str, Any]:
         """Return the call's JSON object."""
+        streams = [
+            stream | protection_fields(stream["srtp"], media.encryption, written.opened.get(number))
+            for number, (stream, media) in enumerate(zip(self.streams, self.job.streams, strict=True))
+        ]
         return call_object(
             self.call,
-            self.streams,
+            streams,
             written,
             self.root,
             capture_loss=self.capture_loss,
@@ -98,22 +102,28 @@ def media_of(
     stream: Stream | RecoveredStream,
     file: Path | None,
     memory: Media | None,
-    by: str,
-    formats: dict[int, Format],
-    encrypted: bool,
+    claimed: ClaimedStream | None = None,
+    exchange: str | None = None,
 ) -> StreamMedia:
-    """Describe a stream as the writer of its recording needs it."""
+    """Describe a stream as the writer of its recording needs it; ``claimed`` is None if no call has it.
+
+    ``exchange`` is how keys were agreed upon beside the signalling; those in it are of no use then.
+    """
     figures = stream.figures
     return StreamMedia(
-        by=by,
-        formats=formats,
-        encrypted=encrypted,
+        by="caller" if claimed is None else claimed.by,
+        formats={} if claimed is None else dict(claimed.formats),
+        encrypted=exchange is not None or (claimed is not None and claimed.encrypted),
         packets=figures.packets,
         first_ns=stream.first_ns,
         last_ns=figures.last_ns,
         epoch_ns=figures.epoch_ns,
         file=file,
         memory=memory,
+        ssrc=stream.ssrc,
+        protection=PERHAPS if claimed is None else claimed.guard.state,
+        encryption=exchange or ("" if claimed is None else claimed.guard.kind),
+        keys=[] if claimed is None or exchange is not None else list(claimed.keys),
     )
 
 

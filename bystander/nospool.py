@@ -28,6 +28,12 @@ class NoSpool(Spool):
     def packets(self, stream: int, run: PacketRun) -> None:
         """Forget kept packets."""
 
+    def whole(self, stream: int, run: PacketRun) -> None:
+        """Forget whole packets."""
+
+    def disown(self, stream: int) -> None:
+        """It is forgotten already."""
+
     def finish(self, stream: int) -> None:
         """Nothing is to come."""
 

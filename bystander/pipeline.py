@@ -42,6 +42,8 @@ from bystander.storage.spool import Media, Spool
 
 _TICK_NS = 250_000_000
 _FLUSH_NS = 1_000_000_000
+#: Descriptions in one block that its media is divided at where some of it is SRTP.
+_MAX_TURNS = 64
 #: Frames of several sources are out of order by less than this; beyond, somebody set the clock.
 _SET_BACK_NS = 60_000_000_000
 #: A stream of an ended call is over when it has been quiet for this long: its address may be another's next.
@@ -100,7 +102,11 @@ class Pipeline:
         self.media_ports = MediaPorts()
         self.calls = CallTable(settings.calls)
         self.streams = StreamTable(
-            self, capacity=settings.max_streams, expected=self.calls.expects, first_id=first_stream_id
+            self,
+            capacity=settings.max_streams,
+            expected=self.calls.expects,
+            guard=self.calls.guards.mode,
+            first_id=first_stream_id,
         )
         self._recovered: dict[int, RecoveredStream] = {}
         self._by_id: dict[int, Stream] = {}
@@ -112,6 +118,7 @@ class Pipeline:
         #: Call-IDs taken over from an earlier process, and when it last heard of each.
         self._resumed: dict[str, int] = {}
         self._interrupted = False
+        self._srtp_seen = False
         self.bad: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
         #: Frames inside tunnels, by the way to them.
@@ -133,11 +140,22 @@ class Pipeline:
 
     def packets(self, stream: Stream, run: PacketRun) -> None:
         """Take kept packets from the stream table."""
+        self._put(stream, partial(self._spool.packets, stream.id, run))
+
+    def whole(self, stream: Stream, run: PacketRun) -> None:
+        """Take packets with their headers and tags from the stream table."""
+        self._put(stream, partial(self._spool.whole, stream.id, run))
+
+    def disown(self, stream: Stream) -> None:
+        """Forget the media of a stream so far."""
+        self._put(stream, partial(self._spool.disown, stream.id))
+
+    def _put(self, stream: Stream, put: Callable[[], None]) -> None:
         if self.short_since_ns is not None and self._is_new(stream, self.short_since_ns):
             return
         self._describe(stream)
         try:
-            self._spool.packets(stream.id, run)
+            put()
         except OSError as error:
             self._lose(stream, error)
 
@@ -187,7 +205,7 @@ class Pipeline:
         self.last_frame_ns = int(frames.time_ns[-1])
         if abs(self.last_frame_ns - int(frames.time_ns[0])) > NONSENSE_NS:
             self.last_frame_ns = int(np.median(frames.time_ns))
-        divided_ns = int(frames.time_ns[0])
+        divided_ns, turns = int(frames.time_ns[0]), 0
         for message in messages:
             time_ns = message[0]
             if divided_ns + _QUIET_NS < time_ns <= self.last_frame_ns and self._may_reuse(message[4]):
@@ -195,6 +213,10 @@ class Pipeline:
                 self._feed_rtp(parsed, rtp, time_ns)
                 self.advance(time_ns)
                 divided_ns = time_ns
+            elif turns < _MAX_TURNS and self._may_turn(message[4]):
+                # What came before a new description is as the description before it says.
+                turns += 1
+                self._feed_rtp(parsed, rtp, time_ns)
             self._feed_sip(*message)
         self._feed_rtp(parsed, rtp)
         self.advance(self.last_frame_ns)
@@ -258,6 +280,7 @@ class Pipeline:
         if self._arrived is not None:
             self._arrived(arrival)
         self.calls.feed(arrival)
+        self._heed()
 
     def recover(self, stream: RecoveredStream) -> None:
         """Bring back a stream of an earlier process whose media is in the spool."""
@@ -292,6 +315,13 @@ class Pipeline:
         """
         return self.calls.any_ended and raw.startswith((b"INVITE ", b"SIP/2.0 200 "))
 
+    def _may_turn(self, raw: bytes) -> bool:
+        """Tell whether a message may protect media that was plain, or the reverse."""
+        if b"m=audio" not in raw:
+            return False
+        self._srtp_seen = self._srtp_seen or b"SAVP" in raw or b"a=crypto" in raw
+        return self._srtp_seen
+
     def _feed_rtp(self, parsed: Parsed, rtp: list[NDArray[np.bool_]], before_ns: int | None = None) -> None:
         """Feed the media marked in ``rtp``: all that is left, or what is older and then unmark it."""
         for datagrams, mask in zip(parsed.datagrams, rtp, strict=True):
@@ -323,6 +353,14 @@ class Pipeline:
             self._by_id[stream.id] = stream
             self.calls.stream_started(stream)
         self.streams.started.clear()
+        self._heed()
+
+    def _heed(self) -> None:
+        """Do with streams what their descriptions ask for by now: keep them whole, or take them for sound."""
+        for like, mode in self.calls.guards.changed():
+            stream = self._by_id.get(like.id)
+            if stream is not None:
+                self.streams.guard(stream, mode)
 
     def _join_fragments(self, parsed: Parsed) -> None:
         for fragment in parsed.fragments:
@@ -358,9 +396,8 @@ class Pipeline:
             figures = stream.figures
             loss = loss or isinstance(stream, RecoveredStream) or stream.id in self._lossy
             self._lossy.discard(stream.id)
-            formats = dict(claimed.formats)
-            encrypted = claimed.encrypted or self.media_ports.key_exchange(stream.src, stream.dst) is not None
-            media.append(media_of(stream, file, memory, claimed.by, formats, encrypted))
+            exchange = self.media_ports.key_exchange(stream.src, stream.dst)
+            media.append(media_of(stream, file, memory, claimed, exchange))
             streams.append(
                 stream_object(
                     src=stream.src,
@@ -370,7 +407,7 @@ class Pipeline:
                     payload_types=stream.payload_types,
                     figures=figures,
                     formats=claimed.formats,
-                    srtp=encrypted,
+                    srtp=claimed.encrypted or exchange is not None,
                     by=claimed.by,
                     tunnel=stream.tunnel,
                 )
@@ -423,7 +460,7 @@ class Pipeline:
             root = self.settings.root
             job = Job(
                 target=root / self.settings.orphan_target(stream.first_ns, stream.id),
-                streams=[media_of(stream, file, memory, "caller", {}, False)],
+                streams=[media_of(stream, file, memory)],
                 starts_ns=None,
                 ends_ns=stream.last_ns + _PACKET_NS,
                 durable=self.settings.durable,

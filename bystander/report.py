@@ -8,6 +8,7 @@ from typing import Any
 
 from bystander.digits import Mask, masked
 from bystander.finish import SIDE_ENCODINGS, Written
+from bystander.opening import Opening
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
 from bystander.sniffer.sdp import STATIC_FORMATS, Format
@@ -75,6 +76,20 @@ def stream_object(
         "last_at": rfc3339(figures.last_ns),
         "srtp": srtp,
         "tunnel": tunnel or None,
+    }
+
+
+def protection_fields(srtp: bool, kind: str, became: Opening | None) -> dict[str, Any]:
+    """Describe how a stream is protected, now that it is known whether it could be opened."""
+    if became is None:
+        became = Opening(srtp)
+    if not became.protected:
+        return {"srtp": False}
+    return {
+        "srtp": True,
+        "encryption": "sdes" if became.decrypted else kind or "unknown",
+        "decrypted": became.decrypted,
+        "srtp_auth_failures": became.failures,
     }
 
 

@@ -44,6 +44,15 @@ class PacketRun:
             self.payload[np.repeat(wanted, self.size)],
         )
 
+    def take(self, at: NDArray[np.int64]) -> PacketRun:
+        """Return the packets at some places, in that order."""
+        size = self.size[at].astype(np.int64)
+        begins = np.cumsum(self.size, dtype=np.int64)[at] - size
+        # Where each byte comes from: its packet's beginning, and how far it is into the packet.
+        into = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
+        payload = self.payload[np.repeat(begins, size) + into]
+        return PacketRun(self.seq[at], self.ts[at], self.pt[at], self.time_ns[at], self.size[at], payload)
+
     @classmethod
     def join(cls, runs: list[PacketRun]) -> PacketRun:
         """Join runs of one stream, in their order."""

@@ -20,6 +20,7 @@ from bystander.sniffer.address import Endpoint
 from bystander.sniffer.callfacts import Call, CallSettings, compose
 from bystander.sniffer.claims import LEARNED, Claim, Claims, Match, StreamLike
 from bystander.sniffer.dialogs import Event, State
+from bystander.sniffer.guarding import Guards
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.midcall import ending_media
@@ -77,6 +78,8 @@ class CallTable:
         self._expired: list[StreamLike] = []
         self._recent: dict[str, tuple[int, int]] = {}
         self._recent_order: deque[tuple[int, str]] = deque()
+        #: What is to be done with the packets of streams, by what descriptions say of their protection.
+        self.guards = Guards(self._claims)
 
     @staticmethod
     def _ns(seconds: float) -> int:
@@ -162,7 +165,7 @@ class CallTable:
             self._settle_forks(leg, time_ns)
         if touched:
             for claimed in leg.streams.values():
-                leg.explain(claimed)
+                self.guards.explain(leg, claimed)
             self._reassign(touched)
 
     def _is_straggler(self, arrival: Arrival) -> bool:
@@ -304,7 +307,8 @@ class CallTable:
         claimed = leg.streams.get(stream.id)
         if claimed is None or claimed.by != best.by or claimed.kind != best.kind:
             claimed = leg.streams[stream.id] = ClaimedStream(stream, best.by, {}, False, best.kind)
-        leg.explain(claimed)
+        claimed.hop = next((claim.hop for claim in (best.to, best.source) if claim is not None), None)
+        self.guards.explain(leg, claimed)
         for claim in (best.source, best.to):
             if claim is not None:
                 claimed.formats.update(claim.formats)

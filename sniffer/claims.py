@@ -183,6 +183,10 @@ class Claims:
         """
         return bool(self._claims.get(endpoint))
 
+    def claiming(self, endpoint: Endpoint) -> list[Claim]:
+        """Return the claims on an endpoint."""
+        return self._claims.get(endpoint, [])
+
     def speaks(self, call: Hashable, endpoint: Endpoint) -> bool:
         """Return whether a call has a claim on an endpoint, whoever's."""
         return any(claim.call is call for claim in self._claims.get(endpoint, ()))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from typing import Final
 
 from bystander.sniffer.claims import Claims, StreamLike
+from bystander.sniffer.crypto import SrtpKey
 from bystander.sniffer.dialogs import Party, State
 from bystander.sniffer.infodigits import InfoPress, info_digit, info_duration_ms
 from bystander.sniffer.offers import Hop, Negotiation
+from bystander.sniffer.protection import NOTHING, PROTECTED, Guard
 from bystander.sniffer.sdp import Format
 from bystander.sniffer.session import Session
 from bystander.sniffer.sip import Arrival, Message
@@ -34,7 +37,8 @@ class ClaimedStream:
     """A stream and who speaks in it.
 
     ``formats`` is what the payload types mean: as the receiver announced them, else as the sender did.
-    ``encrypted`` says that the session descriptions protect it (SRTP).
+    ``encrypted`` says that the session descriptions protect it (SRTP), ``guard`` more exactly what they say
+    of its ``hop``; ``keys`` are those with which its sender protects, as far as they were named.
     """
 
     stream: StreamLike
@@ -42,6 +46,9 @@ class ClaimedStream:
     formats: dict[int, Format]
     encrypted: bool
     kind: str = "audio"
+    hop: Hashable = None
+    guard: Guard = NOTHING
+    keys: list[SrtpKey] = field(default_factory=list)
 
 
 class Leg:
@@ -189,7 +196,9 @@ class Leg:
         receiver: Party = "callee" if claimed.by == "caller" else "caller"
         claimed.formats.update(self.media.formats[claimed.by])
         claimed.formats.update(self.media.formats[receiver])
-        claimed.encrypted = self.media.encrypts
+        claimed.guard = self.media.protections.guard(claimed.hop)
+        claimed.encrypted = claimed.guard.state == PROTECTED
+        claimed.keys = self.media.protections.keys[claimed.by]
 
     def last_activity_ns(self) -> int:
         """Capture time of the last message or media packet."""

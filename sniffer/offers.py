@@ -15,6 +15,7 @@ from typing import Final
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.claims import BESIDE, STATED, Claim, Claims
 from bystander.sniffer.dialogs import Party, other
+from bystander.sniffer.protection import Protections
 from bystander.sniffer.sdp import Format, Media, SessionDescription
 from bystander.sniffer.session import Session, Transaction
 from bystander.sniffer.sip import Message
@@ -80,8 +81,8 @@ class Negotiation:
         self._slack_ns = slack_ns
         self._exchanges: dict[tuple[str, int], Exchange] = {}
         self.formats: dict[Party, dict[int, Format]] = {"caller": {}, "callee": {}}
-        self.encrypted: dict[Party, bool] = {}
-        """By party, whether its latest description protects audio (SRTP)."""
+        self.protections = Protections()
+        """Whether the audio is protected (SRTP), and the keys that were named."""
         self.audio: dict[Party, bool] = {}
         """By party, whether its latest description takes part in audio (port not 0)."""
         self.holds: list[Hold] = []
@@ -91,11 +92,6 @@ class Negotiation:
     def on_hold(self) -> bool:
         """Whether either party keeps the other waiting."""
         return bool(self._held)
-
-    @property
-    def encrypts(self) -> bool:
-        """Whether the audio is protected: every party that described it says so."""
-        return bool(self.encrypted) and all(self.encrypted.values())
 
     @property
     def audio_agreed(self) -> bool:
@@ -139,7 +135,10 @@ class Negotiation:
         touched: list[Endpoint] = []
         if sdp is not None:
             sender = session.sender(message)
-            self._note(exchange, sender, sdp)
+            live = self._note(exchange, sender, sdp)
+            self.protections.note(
+                sender, hop.name, session.dialog(message), live, time_ns, in_dialog=exchange.in_dialog
+            )
             touched = self._claim(exchange, sender, sdp, session.dialog(message), time_ns, hop, message)
         final = 200 <= message.status < 300 and method != "PRACK"
         if (final or message.method == "ACK") and exchange.offer and exchange.answer:
@@ -168,16 +167,14 @@ class Negotiation:
             exchange.offer = "sendrecv"
         return exchange
 
-    def _note(self, exchange: Exchange, sender: Party, sdp: SessionDescription) -> None:
-        """Remember what a description says about audio: its direction, codecs and protection."""
+    def _note(self, exchange: Exchange, sender: Party, sdp: SessionDescription) -> list[Media]:
+        """Remember what a description says about audio: direction and codecs; return what was not refused."""
         audio = [media for media in sdp.media if media.kind == "audio"]
         live = [media for media in audio if media.port]
         if audio:
             self.audio[sender] = bool(live)
         for media in live:
             self.formats[sender].update(media.formats)
-        if live:
-            self.encrypted[sender] = all(media.encrypted for media in live)
         said = mode(live[0]) if live else "inactive"
         if exchange.offerer is None:
             exchange.offerer, exchange.offer = sender, said
@@ -185,6 +182,7 @@ class Negotiation:
             exchange.offer = said
         else:
             exchange.answer = said
+        return live
 
     def _claim(
         self,
@@ -229,6 +227,7 @@ class Negotiation:
     # -- outcome ----------------------------------------------------------------------------------------
 
     def _accept(self, exchange: Exchange) -> None:
+        self.protections.settle(accepted=True)
         for (party, hop), named in exchange.named.items():
             kinds = {kind for _, kind in named}
             for claim in self._claims.of(self._call):
@@ -257,6 +256,7 @@ class Negotiation:
             return []
         for claim in exchange.made:
             self._claims.remove(claim)
+        self.protections.settle(accepted=False)
         del self._exchanges[key]
         return [claim.endpoint for claim in exchange.made]
 

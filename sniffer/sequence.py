@@ -18,7 +18,7 @@ _MAX_LATE = 500
 _MIN_PACKET_NS = 4_000_000
 _MIN_LOSS = 200
 #: Extended numbers start above this, so that packets from before the first one are not negative.
-_BASE = 1 << 36
+FIRST = 1 << 36
 
 
 def heads_of(stream: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -58,7 +58,7 @@ class Sequences:
 
     def start(self, stream: int, seq: int, time_ns: int) -> None:
         """Begin a stream whose first packet, still to be fed, has this sequence number and time."""
-        first = _BASE + seq
+        first = FIRST + seq
         # As if the packet before it had come: the first difference is then one, like any other.
         self.last[stream] = first - 1
         self._last_seq[stream] = seq - 1

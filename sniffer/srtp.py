@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +61,13 @@ def open_packets(run: PacketRun, ssrc: int, keys: Iterable[SrtpKey]) -> Opened:
     found: list[bytes | None] = [None] * len(packets)
     opener = _Opener(ssrc, keys)
     if opener:
+        numbers = np.array([int.from_bytes(packet[2:4], "big") for packet in packets], np.int64)
+        # After a sender started over our number is not its number and our wraps.
+        wraps = (run.seq - numbers) >> 16
+        wraps = (wraps - wraps[:1]).tolist()
         seq, time_ns = run.seq.tolist(), run.time_ns.tolist()
         for i in np.argsort(run.seq, kind="stable").tolist():
-            found[i] = opener.open(packets[i], seq[i], time_ns[i])
+            found[i] = opener.open(_Packet(packets[i], seq[i], wraps[i], time_ns[i]))
     left = np.array([packet is None for packet in found], bool)
     plain = [packet for packet in found if packet is not None]
     kept = ~left
@@ -78,6 +82,15 @@ def open_packets(run: PacketRun, ssrc: int, keys: Iterable[SrtpKey]) -> Opened:
     return Opened(opened, left)
 
 
+class _Packet(NamedTuple):
+    """A packet to open. ``seq`` counts on for ever, ``wraps`` is how often it wrapped since the first one."""
+
+    content: bytes
+    seq: int
+    wraps: int
+    time_ns: int
+
+
 class _Key:
     """A key in use: its context, and the counter it is at where that is known."""
 
@@ -87,7 +100,7 @@ class _Key:
         self.context = context
         self.since_ns = key.since_ns
         self.authenticates = key.authenticated
-        #: Counter less the wraps in our own count of the sequence, once a packet was opened.
+        #: Counter less the wraps that we have counted, once a packet was opened.
         self.base: int | None = None
         self.last = 0
 
@@ -111,40 +124,40 @@ class _Opener:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def open(self, packet: bytes, extended: int, time_ns: int) -> bytes | None:
-        """Return the plain packet, or None. ``extended`` is its sequence number with our count of wraps."""
+    def open(self, packet: _Packet) -> bytes | None:
+        """Return the plain packet, or None."""
         current = self._current
-        if current is not None and not self._outdated(current, time_ns):
-            plain = self._go_on(current, packet, extended)
+        if current is not None and not self._outdated(current, packet.time_ns):
+            plain = self._go_on(current, packet)
             if plain is not None:
                 self._failures = 0
                 return plain
         self._failures += 1
         if self._failures > _HOPELESS and self._failures % _HOPELESS:
             return None
-        plain = self._try_all(packet, extended, time_ns)
+        plain = self._try_all(packet)
         if plain is not None:
             self._failures = 0
         return plain
 
-    def _go_on(self, key: _Key, packet: bytes, extended: int) -> bytes | None:
-        if extended - key.last > _GAP and key.base is not None:
-            key.context.set_roc(max(0, key.base + (extended >> 16)))
-        plain = key.context.open(packet)
+    def _go_on(self, key: _Key, packet: _Packet) -> bytes | None:
+        if packet.seq - key.last > _GAP and key.base is not None:
+            key.context.set_roc(max(0, key.base + packet.wraps))
+        plain = key.context.open(packet.content)
         if plain is not None:
-            key.last = extended
+            key.last = packet.seq
         return plain
 
     def _outdated(self, key: _Key, time_ns: int) -> bool:
         """Tell whether a key that any packet seems to fit (no authentication) was followed by another."""
         return not key.authenticates and any(key.since_ns < k.since_ns <= time_ns for k in self._keys)
 
-    def _try_all(self, packet: bytes, extended: int, time_ns: int) -> bytes | None:
+    def _try_all(self, packet: _Packet) -> bytes | None:
         """Try every key with the counters that it is likely to be at, then with any."""
-        ordered = self._ordered(time_ns)
+        ordered = self._ordered(packet.time_ns)
         for key in ordered:
-            for roc in self._likely(key, extended):
-                plain = self._attempt(key, roc, packet, extended)
+            for roc in self._likely(key, packet.wraps):
+                plain = self._attempt(key, roc, packet)
                 if plain is not None:
                     return plain
         # Each search costs a thousand attempts, so they come at the first failures and then ever more rarely.
@@ -152,7 +165,7 @@ class _Opener:
             return None
         for key in ordered:
             for roc in range(2, MAX_ROC):
-                plain = self._attempt(key, roc, packet, extended)
+                plain = self._attempt(key, roc, packet)
                 if plain is not None:
                     return plain
                 if self._attempts <= 0:
@@ -167,20 +180,19 @@ class _Opener:
 
         return sorted(self._keys, key=rank)
 
-    def _likely(self, key: _Key, extended: int) -> list[int]:
-        wraps = extended >> 16
+    def _likely(self, key: _Key, wraps: int) -> list[int]:
         likely = [base + wraps for base in (key.base, self._base) if base is not None]
         likely += [roc - _BACK for roc in likely]
         return [roc for roc in dict.fromkeys([*likely, wraps, 0, 1]) if roc >= 0]
 
-    def _attempt(self, key: _Key, roc: int, packet: bytes, extended: int) -> bytes | None:
+    def _attempt(self, key: _Key, roc: int, packet: _Packet) -> bytes | None:
         if self._attempts <= 0:
             return None
         self._attempts -= 1
         key.context.set_roc(roc)
-        plain = key.context.open(packet)
+        plain = key.context.open(packet.content)
         if plain is not None:
             self._current = key
-            key.base = self._base = roc - (extended >> 16)
-            key.last = extended
+            key.base = self._base = roc - packet.wraps
+            key.last = packet.seq
         return plain

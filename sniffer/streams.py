@@ -7,6 +7,9 @@ first 200 ms are lost).
 
 Two kinds of payload: G.711 is one byte a sample and goes to the arena; everything else (telephone events,
 comfort noise, other codecs, payload types that no SDP has explained yet) keeps its packets as they are.
+
+Streams that are SRTP by their descriptions keep whole packets, headers and tags included, and so do streams
+that no description has explained and that do not look like plain G.711; ciphertext is never taken for sound.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from bystander.sniffer.arena import Arena
 from bystander.sniffer.clock import WINDOW_NS, Clocks
 from bystander.sniffer.datagrams import Datagrams
 from bystander.sniffer.flowtable import ABSENT, FlowTable
+from bystander.sniffer.keeping import PLAIN, STEP, WHOLE, bytes_held, looks_protected, runs_of
 from bystander.sniffer.probation import Probation
 from bystander.sniffer.rtp import RtpPackets, read_rtp
 from bystander.sniffer.sequence import Sequences, heads_of
@@ -51,6 +55,12 @@ class StreamSink(Protocol):
     def packets(self, stream: Stream, run: PacketRun) -> None:
         """Take packets that are kept as they came."""
 
+    def whole(self, stream: Stream, run: PacketRun) -> None:
+        """Take packets that are kept with their headers and tags, as they stood on the wire."""
+
+    def disown(self, stream: Stream) -> None:
+        """Forget the audio and packets of a stream so far: they were not what they seemed to be."""
+
 
 class Stream:
     """One RTP stream: it lives from its first packet until the table forgets it; its figures outlive that."""
@@ -59,6 +69,7 @@ class Stream:
         "_figures",
         "_table",
         "dst",
+        "explained",
         "first_ns",
         "id",
         "kept",
@@ -68,6 +79,7 @@ class Stream:
         "src",
         "ssrc",
         "tunnel",
+        "whole",
     )
 
     def __init__(
@@ -94,6 +106,9 @@ class Stream:
         self.tunnel = tunnel
         self.payload_types: list[int] = []
         self.kept: list[PacketRun] = []
+        self.whole: list[PacketRun] = []
+        self.explained = False
+        """Whether a description has said if the stream is protected."""
 
     @property
     def figures(self) -> Figures:
@@ -146,7 +161,9 @@ class StreamTable:
     Before that the caller ends those that are ``overdue``.
 
     ``sink`` takes the media. ``expected(src, dst)`` says that SDP has announced a stream, which then needs
-    no probation. ``keep_packets`` keeps G.711 packets too, beside their audio (for comparisons).
+    no probation. ``guard(src, dst)`` says what to do with a stream's packets by its descriptions (PLAIN,
+    WHOLE, SEALED of `keeping.py`), None if there are none yet. ``keep_packets`` keeps G.711 packets too,
+    beside their audio (for comparisons).
     """
 
     def __init__(
@@ -155,6 +172,7 @@ class StreamTable:
         *,
         capacity: int = 16384,
         expected: Callable[[Endpoint, Endpoint], bool] | None = None,
+        guard: Callable[[Endpoint, Endpoint], int | None] | None = None,
         keep_packets: bool = False,
         first_id: int = 1,
     ) -> None:
@@ -169,6 +187,9 @@ class StreamTable:
         self._clocks = Clocks(self._capacity)
         self._last_pt = np.zeros(self._capacity, np.uint8)
         self._arena = Arena(self._capacity, self._flush_audio)
+        self._guard = guard
+        self._mode = np.zeros(self._capacity, np.uint8)
+        self._diverted = 0
         self._probation = Probation(expected)
         self._window = 0
         self._next_id = first_id
@@ -205,7 +226,7 @@ class StreamTable:
             known = numbers != ABSENT
             packets, numbers = packets.take(known), numbers[known]
         if len(packets):
-            self._feed(packets, numbers)
+            self._feed(packets, numbers, datagrams)
 
     def figures(self, number: int) -> Figures:
         """Return what is counted of the stream with this number."""
@@ -232,12 +253,29 @@ class StreamTable:
         self._arena.flush(stream.number)
         self._flush_kept(stream)
         tail = self._arena.tail(stream.number)
+        self._set_mode(stream.number, PLAIN)
         stream.freeze()
         self._flows.remove(stream.key)
         self._streams[stream.number] = None
         self._free.append(stream.number)
         self._alive = None
         return tail
+
+    def guard(self, stream: Stream, mode: int) -> None:
+        """Do something else with a stream's packets from now on: descriptions have said what they are."""
+        if not stream.alive:
+            return
+        if mode != PLAIN and self._mode[stream.number] == PLAIN:
+            if stream.explained:
+                self._arena.flush(stream.number)
+            else:
+                # It had looked like plain G.711, and was not.
+                self.counters["media-disowned"] += stream.packets
+                self._arena.start(stream.number)
+                stream.kept.clear()
+                self._sink.disown(stream)
+        stream.explained = True
+        self._set_mode(stream.number, mode)
 
     def overdue(self, now_ns: int) -> list[Stream]:
         """Return the streams to end for want of room: none, or of a table nearly full those that are silent.
@@ -253,8 +291,7 @@ class StreamTable:
         """Hand on what has been gathering for some seconds, so that little is lost if the process dies."""
         self._arena.flush_old(self._all())
         for stream in self:
-            if stream.kept:
-                self._flush_kept(stream)
+            self._flush_kept(stream)
 
     def promote_expected(self) -> None:
         """Make streams of single packets on probation that SDP has announced by now."""
@@ -279,7 +316,7 @@ class StreamTable:
         known = int(packets.key[0]) in self._flows
         ssrc, way = int(datagram.rows["ssrc"][0]), datagram.way(0)
         if known or self._open(src, dst, ssrc, packets, 0, way):
-            self._feed(packets, self._flows.find(packets.key))
+            self._feed(packets, self._flows.find(packets.key), datagram)
 
     def _open(
         self, src: Endpoint, dst: Endpoint, ssrc: int, packets: RtpPackets, first: int, way: int
@@ -292,6 +329,12 @@ class StreamTable:
         key = int(packets.key[first])
         stream = Stream(self, number, self._next_id, key, src, dst, ssrc, time_ns, tunnel_name(way))
         stream.payload_types.append(int(packets.pt[first]))
+        if self._guard is not None:
+            mode = self._guard(src, dst)
+            stream.explained = mode is not None
+            if mode is None and looks_protected(int(packets.pt[first]), int(packets.size[first])):
+                mode = WHOLE
+            self._set_mode(number, mode or PLAIN)
         self._next_id += 1
         self._streams[number] = stream
         self._alive = None
@@ -303,24 +346,28 @@ class StreamTable:
         self.started.append(stream)
         return True
 
+    def _set_mode(self, number: int, mode: int) -> None:
+        self._diverted += (mode != PLAIN) - int(self._mode[number] != PLAIN)
+        self._mode[number] = mode
+
     def _all(self) -> NDArray[np.int64]:
         if self._alive is None:
             self._alive = np.array([s.number for s in self._streams if s is not None], np.int64)
         return self._alive
 
-    def _feed(self, packets: RtpPackets, numbers: NDArray[np.int32]) -> None:
+    def _feed(self, packets: RtpPackets, numbers: NDArray[np.int32], datagrams: Datagrams) -> None:
         """Feed packets of known streams, cut at the ends of the clock's windows."""
         window = packets.time_ns // WINDOW_NS
         first, last = int(window[0]), int(window[-1])
         if first == last and (len(window) < 3 or bool((window == first).all())):
             self._enter(first)
-            self._feed_window(packets, numbers)
+            self._feed_window(packets, numbers, datagrams)
             return
         cuts = [*heads_of(window).tolist(), len(window)]
         for start, stop in pairwise(cuts):
             self._enter(int(window[start]))
             part = slice(start, stop)
-            self._feed_window(packets.take(part), numbers[part])
+            self._feed_window(packets.take(part), numbers[part], datagrams)
 
     def _enter(self, window: int) -> None:
         # A packet from before the window is out of order, unless the clock itself was set back.
@@ -328,7 +375,7 @@ class StreamTable:
             self._window = window
             self._clocks.end_window(self._all())
 
-    def _feed_window(self, packets: RtpPackets, numbers: NDArray[np.int32]) -> None:
+    def _feed_window(self, packets: RtpPackets, numbers: NDArray[np.int32], datagrams: Datagrams) -> None:
         # A stable sort of 16-bit numbers is a radix sort: streams come together, arrival order stays.
         order = np.argsort(numbers.astype(np.uint16), kind="stable")
         packets = packets.take(order)
@@ -342,6 +389,16 @@ class StreamTable:
             if not len(stream):
                 return
         self._note_payload_types(stream, heads, packets.pt)
+        if self._diverted:
+            mode = self._mode[stream]
+            aside = np.flatnonzero(mode)
+            if len(aside):
+                self._set_aside(packets.take(aside), stream[aside], extended[aside], mode[aside], datagrams)
+                rest = np.flatnonzero(mode == PLAIN)
+                if not len(rest):
+                    return
+                packets, stream, extended = packets.take(rest), stream[rest], extended[rest]
+                heads = heads_of(stream)
         plain = (packets.pt == PCMA) | (packets.pt == PCMU)
         sound = plain & (packets.size <= MAX_G711_BYTES) & (packets.size > 0)
         if not sound.all():
@@ -375,38 +432,49 @@ class StreamTable:
         tails = np.append(heads[1:], len(pt)) - 1
         self._last_pt[stream[tails]] = pt[tails]
 
+    def _set_aside(
+        self,
+        packets: RtpPackets,
+        stream: NDArray[np.int64],
+        extended: NDArray[np.int64],
+        mode: NDArray[np.uint8],
+        datagrams: Datagrams,
+    ) -> None:
+        """Keep whole, or only count, the packets of streams that are or may be protected."""
+        g711 = np.flatnonzero((packets.pt == PCMA) | (packets.pt == PCMU))
+        if len(g711):
+            # Timed like any other, for the jitter; a tag is shorter than the step of payloads' lengths.
+            timed, who = packets.take(g711), stream[g711]
+            size = np.maximum(timed.size // STEP, 1) * STEP
+            self._clocks.place(who, heads_of(who), extended[g711], timed.ts, timed.time_ns, size)
+        at = np.flatnonzero(mode == WHOLE)
+        whole = packets.take(at)
+        offset, size = datagrams.offset[whole.which], datagrams.size[whole.which]
+        for number, run in runs_of(whole, stream[at], extended[at], offset, size):
+            owner = self._streams[number]
+            if owner is not None:
+                owner.whole.append(run)
+                if bytes_held(owner.whole) > _KEPT_BYTES:
+                    self._flush_kept(owner)
+
     def _keep_packets(
         self, packets: RtpPackets, stream: NDArray[np.int64], extended: NDArray[np.int64]
     ) -> None:
         """Keep packets as they are: one run per stream and block."""
-        heads = heads_of(stream)
-        bounds = [*heads.tolist(), len(stream)]
-        for start, stop in pairwise(bounds):
-            owner = self._streams[int(stream[start])]
-            if owner is None:
-                continue
-            sizes = packets.size[start:stop]
-            pieces = [
-                packets.data[at : at + size]
-                for at, size in zip(packets.offset[start:stop].tolist(), sizes.tolist(), strict=True)
-            ]
-            owner.kept.append(
-                PacketRun(
-                    extended[start:stop].copy(),
-                    packets.ts[start:stop].astype(np.uint32),
-                    packets.pt[start:stop].copy(),
-                    packets.time_ns[start:stop].copy(),
-                    sizes.astype(np.int32),
-                    np.concatenate(pieces),
-                )
-            )
-            if sum(len(run.payload) + 32 * len(run.seq) for run in owner.kept) > _KEPT_BYTES:
-                self._flush_kept(owner)
+        for number, run in runs_of(packets, stream, extended, packets.offset, packets.size):
+            owner = self._streams[number]
+            if owner is not None:
+                owner.kept.append(run)
+                if bytes_held(owner.kept) > _KEPT_BYTES:
+                    self._flush_kept(owner)
 
     def _flush_kept(self, stream: Stream) -> None:
         if stream.kept:
             self._sink.packets(stream, PacketRun.join(stream.kept))
             stream.kept.clear()
+        if stream.whole:
+            self._sink.whole(stream, PacketRun.join(stream.whole))
+            stream.whole.clear()
 
     def _flush_audio(self, number: int, position: int, law: int, samples: NDArray[np.uint8]) -> None:
         stream = self._streams[number]

@@ -3,7 +3,9 @@
 A file is an eight-byte magic and then chunks, each a 16-byte header (kind, law, length, position) and its
 data. Nothing is ever rewritten, so a process that is killed leaves at worst a last chunk cut short, which the
 reader drops. Chunk kinds: ``M`` what the stream is (JSON), ``A`` a run of G.711 at a position of the stream's
-timeline, ``P`` packets kept as they came. Later chunks win over earlier ones where they overlap.
+timeline, ``P`` packets kept as they came, ``W`` the same with headers and tags, as they stood on the wire
+(SRTP is opened when its call is over), ``X`` the audio and packets before this do not count: they were not
+what they seemed to be. Later chunks win over earlier ones where they overlap.
 
 Files are slots: when a stream is done with, its file is emptied and serves the next. Creating and deleting
 a file per stream would cost more than everything else here (ext4 looks long for an inode while many were
@@ -32,22 +34,33 @@ from bystander.codecs.timeline import Run
 
 MAGIC: Final = b"BYSPOOL1"
 _HEADER = struct.Struct("<BBHIq")
-_META, _AUDIO, _PACKETS = ord("M"), ord("A"), ord("P")
+_META, _AUDIO, _PACKETS, _WHOLE, _DISOWNED = (ord(kind) for kind in "MAPWX")
 #: A chunk longer than this is damage, not data.
 _MAX_CHUNK = 1 << 28
 
 
 @dataclass(slots=True)
 class Media:
-    """The media of one stream read back: runs of G.711 in the order written, and kept packets."""
+    """The media of one stream read back: runs of G.711 in the order written, kept packets, whole packets.
+
+    ``disowned``: runs and kept packets of before do not count.
+    """
 
     runs: list[Run] = field(default_factory=list)
     kept: list[PacketRun] = field(default_factory=list)
+    whole: list[PacketRun] = field(default_factory=list)
+    disowned: bool = False
 
     @property
     def packets(self) -> PacketRun | None:
         """All kept packets as one run, or None."""
         return PacketRun.join(self.kept) if self.kept else None
+
+    def disown(self) -> None:
+        """Forget runs and kept packets."""
+        self.runs.clear()
+        self.kept.clear()
+        self.disowned = True
 
 
 class Spool:
@@ -87,6 +100,22 @@ class Spool:
             memory.kept.append(run)
         else:
             self._append(stream, _PACKETS, 0, 0, run.to_bytes())
+
+    def whole(self, stream: int, run: PacketRun) -> None:
+        """Append whole packets, as they stood on the wire."""
+        memory = self._in_memory.get(stream)
+        if memory is not None:
+            memory.whole.append(run)
+        else:
+            self._append(stream, _WHOLE, 0, 0, run.to_bytes())
+
+    def disown(self, stream: int) -> None:
+        """Say that the audio and packets of a stream so far do not count."""
+        memory = self._in_memory.get(stream)
+        if memory is not None:
+            memory.disown()
+        elif stream in self._slots:
+            self._append(stream, _DISOWNED, 0, 0, b"")
 
     def finish(self, stream: int) -> None:
         """Keep what is still to come of a stream in memory: it is about to be read and deleted."""
@@ -182,14 +211,19 @@ def read_media(path: Path, memory: Media | None = None) -> Media:
     for kind, law, position, data in _chunks(path):
         if kind == _AUDIO:
             media.runs.append(Run(position, law, np.frombuffer(data, np.uint8)))
-        elif kind == _PACKETS:
+        elif kind in (_PACKETS, _WHOLE):
             try:
-                media.kept.append(PacketRun.from_bytes(bytes(data)))
+                (media.kept if kind == _PACKETS else media.whole).append(PacketRun.from_bytes(bytes(data)))
             except ValueError:
                 continue
+        elif kind == _DISOWNED:
+            media.disown()
     if memory is not None:
+        if memory.disowned:
+            media.disown()
         media.runs += memory.runs
         media.kept += memory.kept
+        media.whole += memory.whole
     return media
 
 

@@ -1,0 +1,103 @@
+"""Whole packets of a finished call to media: SRTP is opened with the keys that its descriptions named.
+
+What cannot be opened is never decoded: ciphertext sounds like loud noise. Where descriptions leave open
+whether a stream is protected, its packets tell: the lengths and bytes of G.711 are not those of ciphertext.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bystander.codecs.g711 import PCMA, PCMU
+from bystander.codecs.packets import PacketRun
+from bystander.sniffer.crypto import SrtpKey
+from bystander.sniffer.keeping import STEP
+from bystander.sniffer.protection import PERHAPS, PROTECTED
+from bystander.sniffer.replayed import Replayed, replay
+from bystander.sniffer.srtp import open_packets
+
+#: Bytes that are looked at to tell ciphertext from G.711, and the fewest that tell.
+_LOOKED_AT: Final = 1 << 16
+_TELLING: Final = 1024
+#: Chi-squared of bytes evenly spread over 256 values is 255, with a deviation of 23; of 1024 bytes of speech
+#: or music in G.711, 800 and more.
+_EVEN: Final = 370.0
+
+
+@dataclass(slots=True)
+class Opening:
+    """What became of one stream: ``decrypted`` if anything was, packets that did not authenticate."""
+
+    protected: bool
+    decrypted: bool = False
+    failures: int = 0
+
+
+def open_whole(
+    whole: list[PacketRun], ssrc: int, keys: list[SrtpKey], state: str
+) -> tuple[Opening, list[Replayed]]:
+    """Return what became of whole packets, and the media that they held."""
+    run = PacketRun.join(whole)
+    order = np.argsort(run.time_ns, kind="stable")
+    if (np.diff(order) < 0).any():
+        run = run.take(order)
+    result = open_packets(run, ssrc, keys)
+    media = [replay(result.run)] if len(result.run) else []
+    if media and not all(key.authenticated for key in keys) and _noise(media[0]):
+        # Nothing told that this was the right key, and it was not.
+        return Opening(protected=True, failures=len(run)), []
+    left = run.take(np.flatnonzero(result.left))
+    found = Opening(state == PROTECTED or bool(media), bool(media), len(left))
+    if state == PROTECTED or not len(left):
+        return found, media
+    plain = _plain(left, sure=state != PERHAPS or not (keys or media))
+    if len(plain):
+        media.append(replay(plain))
+        found.failures -= len(plain)
+    found.protected = found.decrypted or found.failures > 0
+    if not keys:
+        found.failures = 0
+    return found, media
+
+
+def _plain(run: PacketRun, *, sure: bool) -> PacketRun:
+    """Return the packets that are plain RTP; ``sure``: descriptions know of no keys.
+
+    G.711 is told by its bytes, or where there are few by its length; other codecs cannot be told, and their
+    descriptions are believed.
+    """
+    g711 = (run.pt == PCMA) | (run.pt == PCMU)
+    usual = (run.size - 12) % STEP == 0
+    keep = np.zeros(len(run), bool)
+    for mask in (g711 & usual, g711 & ~usual):
+        at = np.flatnonzero(mask)
+        if len(at):
+            even = _even(run.take(at))
+            keep[at] = bool(usual[at[0]]) if even is None else not even
+    if sure and (keep.any() or not g711.any()):
+        keep |= ~g711
+    return run.take(np.flatnonzero(keep))
+
+
+def _even(run: PacketRun) -> bool | None:
+    """Tell whether payloads are spread evenly over all bytes, as ciphertext is; None if they are too few."""
+    content = b"".join(packet[12:] for packet in run.payloads()[: _LOOKED_AT // 160])
+    return _spread(np.frombuffer(content, np.uint8))
+
+
+def _noise(media: Replayed) -> bool:
+    """Tell whether what was taken for G.711 is ciphertext."""
+    if not media.runs:
+        return False
+    return bool(_spread(np.concatenate([run.samples for run in media.runs])[:_LOOKED_AT]))
+
+
+def _spread(content: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool | None:
+    if len(content) < _TELLING:
+        return None
+    expected = len(content) / 256
+    counts = np.bincount(content, minlength=256)
+    return bool(((counts - expected) ** 2).sum() / expected < _EVEN)
