@@ -40,10 +40,11 @@ def record(recording: recordings.Recording, into: Path) -> dict[str, Any]:
     if len(told) != len(seen):
         raise RuntimeError(f"{recording.name}: {len(told)} calls were made, TShark finds {list(seen)}")
     for known, frames in zip(told, seen.values(), strict=True):
-        # Whoever holds says so in one re-INVITE and takes it back in the next.
+        # Whoever holds says so in one re-INVITE and takes it back in the next, or never.
         reinvites = list(frames["reinvited_ns"])
         for held in known.get("holds", []):
-            held["from_ns"], held["to_ns"] = reinvites.pop(0), reinvites.pop(0)
+            held["from_ns"] = reinvites.pop(0)
+            held["to_ns"] = reinvites.pop(0) if reinvites else frames["bye_ns"]
     return {
         "file": path.name,
         "about": recording.about,

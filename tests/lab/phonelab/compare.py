@@ -11,7 +11,8 @@ so every phase is tried and the truest taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,15 @@ class Aligned:
     @property
     def true(self) -> npt.NDArray[np.bool_]:
         return self.snr_db >= self.true_db
+
+    def later(self, samples: int) -> Aligned:
+        """The same in a recording of which this was a piece, ``samples`` from its beginning."""
+        return replace(self, start=self.start + samples)
+
+    @classmethod
+    def join(cls, pieces: Sequence[Aligned]) -> Aligned:
+        columns = ([getattr(piece, name) for piece in pieces] for name in ("start", "position", "snr_db"))
+        return cls(*map(np.concatenate, columns), pieces[0].true_db)
 
     def median_db(self) -> float:
         """The SNR of the middle block: one that a loss or a jump falls into does not spoil it."""

@@ -1,4 +1,6 @@
-"""A second opinion on audio: ffmpeg's decoders, on the payloads that TShark took out of a capture."""
+"""A second opinion on audio: ffmpeg's decoders, on the payloads that TShark took out of a capture; and its
+encoders, for sipp.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 
 import numpy as np
-from phonelab.speech import Samples
+from phonelab.speech import RATE_HZ, Samples, resample
 
 RAW = {
     "PCMA": (["-f", "alaw", "-ar", "8000", "-ac", "1"], 8000),
@@ -16,6 +18,7 @@ RAW = {
     "G722": (["-f", "g722"], 16000),
 }
 OPUS_HZ = 48000
+PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9}  # RFC 3551, table 4
 
 
 def decode(codec: str, payloads: Sequence[bytes], ptime_ms: int) -> tuple[Samples, int]:
@@ -29,6 +32,16 @@ def decode(codec: str, payloads: Sequence[bytes], ptime_ms: int) -> tuple[Sample
         input=data, capture_output=True, check=True,
     )  # fmt: skip
     return np.frombuffer(decoded.stdout, "<i2") / 32768.0, rate_hz
+
+
+def encode(codec: str, samples: Samples) -> bytes:
+    """Speech at 8 kHz as a raw stream of the codec."""
+    kind, rate_hz = RAW[codec]
+    pcm = (np.clip(resample(samples, RATE_HZ, rate_hz), -1, 32767 / 32768) * 32768).round().astype("<i2")
+    return subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "s16le", "-ar", str(rate_hz), "-ac", "1", "-i", "-", *kind[:2], "-"],
+        input=pcm.tobytes(), capture_output=True, check=True,
+    ).stdout  # fmt: skip
 
 
 def ogg_opus(payloads: Sequence[bytes], ptime_ms: int) -> bytes:

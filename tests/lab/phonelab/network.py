@@ -158,11 +158,28 @@ class Lab:
                     "match", "u32", 0, 0, "action", "mirred", "egress", "mirror", "dev", tap,
                 )  # fmt: skip
 
-    def second_tap(self) -> tuple[str, str]:
+    def second_tap(self, number: int = 0) -> tuple[str, str]:
         """A veth pair inside the switch for a program that rewrites mirrored frames: (mirror to, read
         from)."""
-        self._veth(self.switch, "raw0", self.switch, "raw1")
-        return "raw0", "raw1"
+        ends = f"raw{2 * number}", f"raw{2 * number + 1}"
+        self._veth(self.switch, ends[0], self.switch, ends[1])
+        return ends
+
+    def tunnel(self, *options: object) -> str:
+        """An interface of the kernel that packs mirrored frames for the recorder, as a remote mirror does:
+        what ``ip link add type`` is told is ``options``. Raises RuntimeError where the kernel lacks it."""
+        address, far = "10.99.0.1", "10.99.0.2"
+        self.switch.run("ip", "address", "add", f"{address}/24", "dev", "tap0")
+        for host, name in ((self.switch, "tap0"), (self.recorder, TAP)):
+            host.run("ip", "link", "set", name, "mtu", 1700)
+        mac = self.recorder.run("cat", f"/sys/class/net/{TAP}/address").strip()
+        # The recorder answers nothing, not even ARP.
+        self.switch.run("ip", "neigh", "add", far, "lladdr", mac, "dev", "tap0")
+        self.switch.run(
+            "ip", "link", "add", "tunnel", "type", *options, "local", address, "remote", far, "dev", "tap0"
+        )
+        self.switch.run("ip", "link", "set", "tunnel", "mtu", 1600, "up")
+        return "tunnel"
 
     @contextlib.contextmanager
     def capture(self, path: Path) -> Iterator[None]:

@@ -75,6 +75,7 @@ class Phone:
         display: str = "",
         encryption: str = "",
         more: str = "",
+        video_codecs: str = "",
         ports: str = "10000-10998",
         modules: Sequence[str] = (),
     ) -> None:
@@ -100,6 +101,7 @@ class Phone:
         name = f'"{display}" ' if display else ""
         extra = account or f"<{self.uri}>;regint=0"
         extra += f";mediaenc={encryption}" if encryption else ""
+        extra += f";video_codecs={video_codecs}" if video_codecs else ""
         (host.directory / "accounts").write_text(f"{name}{extra};audio_codecs={codecs};ptime={ptime_ms}\n")
         (host.directory / "contacts").write_text("")
         self._process = self._start()

@@ -7,8 +7,7 @@ from phonelab.network import Host, wait_until
 NG_PORT = 2223
 PASSWORD = "harbour-street-12"
 
-CONFIG = """\
-#!KAMAILIO
+CONFIG = r"""#!KAMAILIO
 debug=2
 log_stderror=yes
 children=2
@@ -30,6 +29,7 @@ loadmodule "registrar.so"
 loadmodule "auth.so"
 loadmodule "rtpengine.so"
 modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:{ng_port}")
+modparam("rtpengine", "write_sdp_pv", "$avp(sdp)")
 modparam("usrloc", "db_mode", 0)
 modparam("tm", "fr_inv_timer", {ring_ms})
 modparam("tm", "fr_timer", 5000)
@@ -46,6 +46,7 @@ request_route {{
         if ({relay} && is_method("INVITE") && has_body("application/sdp")) {{
             if (is_direction("downstream")) {{ rtpengine_offer("{far}"); t_on_reply("TO_CALLER"); }}
             else {{ rtpengine_offer("{near}"); t_on_reply("TO_CALLEE"); }}
+            route(SDP);
         }}
         t_relay();
         exit;
@@ -62,21 +63,39 @@ request_route {{
             consume_credentials();
         }}
         record_route();
+        # baresip dials the URI of Refer-To as it is, its escapes spoilt: said as RFC 3891 says it.
+        if ($ou =~ "Replaces=") {{
+            $var(tags) = $(ou{{re.subst,|.*Replaces=||}}{{re.subst,|\?(to-tag)\?|;\1=|}});
+            $var(tags) = $(var(tags){{re.subst,|\?(from-tag)\?|;\1=|}});
+            append_hf("Replaces: $var(tags)\r\n");
+        }}
         if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
-        if ({relay} && has_body("application/sdp")) rtpengine_offer("{far}");
+        if ({relay} && has_body("application/sdp")) {{
+            rtpengine_offer("{far}");
+            if ({stripped}) $avp(sdp) = $(avp(sdp){{re.subst,|{strip}[A-Za-z0-9_ :+/=]*|a=x-withdrawn|}});
+            route(SDP);
+        }}
         t_on_reply("TO_CALLER");
     }}
     t_relay();
 }}
 
+route[SDP] {{
+    set_body("$avp(sdp)", "application/sdp");
+}}
+
 onreply_route[TO_CALLER] {{
-    if ({relay} && t_check_status("18[0-9]|2[0-9][0-9]") && has_body("application/sdp"))
+    if ({relay} && t_check_status("18[0-9]|2[0-9][0-9]") && has_body("application/sdp")) {{
         rtpengine_answer("{near}");
+        route(SDP);
+    }}
 }}
 
 onreply_route[TO_CALLEE] {{
-    if ({relay} && t_check_status("18[0-9]|2[0-9][0-9]") && has_body("application/sdp"))
+    if ({relay} && t_check_status("18[0-9]|2[0-9][0-9]") && has_body("application/sdp")) {{
         rtpengine_answer("{far}");
+        route(SDP);
+    }}
 }}
 """
 
@@ -89,7 +108,8 @@ SECURE = f"{REPLACE} RTP/SAVP DTLS=off"
 class Proxy:
     """Registrar and proxy of one host. ``relay`` sends the media through rtpengine on the same host, so
     that both hops of a call pass the host's switch port, with ``near`` and ``far`` as rtpengine's flags for
-    the hops to the caller and to the callee; ``auth`` challenges REGISTER (401) and INVITE (407)."""
+    the hops to the caller and to the callee; a line of SDP that begins with ``strip`` is withdrawn from
+    what the callee is offered. ``auth`` challenges REGISTER (401) and INVITE (407)."""
 
     def __init__(
         self,
@@ -100,6 +120,7 @@ class Proxy:
         ring_s: float = 60.0,
         near: str = REPLACE,
         far: str = REPLACE,
+        strip: str = "",
     ) -> None:
         self.host = host
         if relay:
@@ -109,9 +130,11 @@ class Proxy:
                 log="rtpengine.log",
             )  # fmt: skip
             wait_until(lambda: self._bound("udp", NG_PORT), "rtpengine")
+        switches = {"relay": relay, "auth": auth, "stripped": bool(strip)}
         config = CONFIG.format(
             ip=host.ip, ng_port=NG_PORT, password=PASSWORD, ring_ms=int(ring_s * 1000),
-            near=near, far=far, relay="1==1" if relay else "1==0", auth="1==1" if auth else "1==0",
+            near=near, far=far, strip=strip,
+            **{name: "1==1" if on else "1==0" for name, on in switches.items()},
         )  # fmt: skip
         (host.directory / "kamailio.cfg").write_text(config)
         host.start(

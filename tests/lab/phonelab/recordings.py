@@ -65,20 +65,24 @@ def unsuccessful(state: str, status: int | None, **more: object) -> Facts:
 
 
 @contextmanager
-def pair(lab: Lab, alice: Host, bob: Host, **options: object) -> Iterator[tuple[Phone, Phone]]:
-    """Two telephones, alice with the caller's speech and bob with the callee's."""
+def pair(
+    lab: Lab, alice: Host, bob: Host, proxy: Proxy | None = None, **options: object
+) -> Iterator[tuple[Phone, Phone]]:
+    """Two telephones, alice with the caller's speech and bob with the callee's; registered at the proxy."""
     rate_hz, channels = sound(str(options.get("codecs", "PCMA")))
-    spoken = [
-        speech.write_wav(name, lab.directory / f"{name}.wav", 2, rate_hz, channels)
-        for name in ("caller", "callee")
-    ]
-    a = Phone(alice, "alice", spoken[0], **options)  # type: ignore[arg-type]
-    b = Phone(bob, "bob", spoken[1], **options)  # type: ignore[arg-type]
+    phones = []
+    for host, name in ((alice, "caller"), (bob, "callee")):
+        spoken = speech.write_wav(name, lab.directory / f"{name}.wav", 2, rate_hz, channels)
+        account = proxy.account(host.name) if proxy else ""
+        phones.append(Phone(host, host.name, spoken, account=account, **options))  # type: ignore[arg-type]
+    if proxy:
+        for phone in phones:
+            phone.registered()
     try:
-        yield a, b
+        yield phones[0], phones[1]
     finally:
-        a.close()
-        b.close()
+        for phone in phones:
+            phone.close()
 
 
 def direct(directory: Path, path: Path, seconds: float, by_callee: bool = False, **options: object) -> None:
@@ -112,20 +116,10 @@ def relayed(directory: Path, path: Path) -> list[Facts]:
         alice, bob, server = lab.host("alice", ALICE), lab.host("bob", BOB), lab.host("proxy", PROXY)
         lab.mirror(server)
         proxy = Proxy(server, relay=True)
-        a = Phone(
-            alice, "alice", speech.write_wav("caller", directory / "a.wav", 2), account=proxy.account("alice")
-        )
-        b = Phone(
-            bob, "bob", speech.write_wav("callee", directory / "b.wav", 2), account=proxy.account("bob")
-        )
-        a.registered()
-        b.registered()
-        with lab.capture(path):
+        with pair(lab, alice, bob, proxy) as (a, b), lab.capture(path):
             call(a, b, proxy.uri("bob"))
             time.sleep(8.0)
             hang_up(b, a)
-        a.close()
-        b.close()
     return [answered(ended_by="callee")]
 
 

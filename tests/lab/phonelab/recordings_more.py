@@ -218,3 +218,36 @@ def mid_call(directory: Path, path: Path) -> list[Facts]:
                 time.sleep(3.0)
                 hang_up(a, b)
     return [answered(verdict="partial", final_status=None, holds=[{"by": "caller"}])]
+
+
+@recording("digits-info", "the caller presses 4, 0 and # (INFO with application/dtmf-relay)", "C15")
+def digits_info(directory: Path, path: Path) -> list[Facts]:
+    with Lab(directory) as lab:
+        alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
+        lab.mirror(bob)
+        sipp.write_rtp("caller", alice.directory / "speech.pcap", 4)
+        b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav"))
+        with lab.capture(path):
+            caller = sipp.dial(alice, "uac-info", bob, "bob", 1000)
+            b.answer()
+            caller.finish()
+            b.wait_for("CALL_CLOSED")
+        b.close()
+    return [answered(dtmf=[{"digit": digit, "by": "caller", "method": "info"} for digit in "40#"])]
+
+
+@recording("digits-inband", "the caller's voice is followed by the tones of 2, 9 and *, as sound", "C15")
+def digits_inband(directory: Path, path: Path) -> list[Facts]:
+    with Lab(directory) as lab:
+        alice, bob = lab.host("alice", ALICE), lab.host("bob", BOB)
+        lab.mirror(bob)
+        spoken = speech.write_wav("caller", directory / "a.wav", tones={2.0: "2", 2.3: "9", 2.6: "*"})
+        a = Phone(alice, "alice", spoken)
+        b = Phone(bob, "bob", speech.write_wav("callee", directory / "b.wav"))
+        with lab.capture(path):
+            call(a, b)
+            time.sleep(5.0)
+            hang_up(a, b)
+        a.close()
+        b.close()
+    return [answered(dtmf=[{"digit": digit, "by": "caller", "method": "inband"} for digit in "29*"])]

@@ -6,8 +6,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-import soundfile
-from phonelab import speech
+from phonelab import export, speech
 from phonelab.network import Host, wait_until
 
 SCENARIOS = Path(__file__).resolve().parent / "scenarios"
@@ -62,25 +61,33 @@ def dial(
     return _start(host, scenario, [f"{to.address}:5060", "-s", user, "-m", calls, "-r", rate, *words])
 
 
-def write_rtp(name: str, path: Path, seconds: float, *, law: str = "ALAW", ptime_ms: int = 20, start_s: float = 0) -> Path:  # fmt: skip  # noqa: E501
+def write_rtp(
+    name: str,
+    path: Path,
+    seconds: float,
+    *,
+    codec: str = "PCMA",
+    ptime_ms: int = 20,
+    start_s: float = 0,
+    after: int = 0,
+) -> Path:
     """A capture of RTP packets with the speech, for ``play_pcap_audio`` (which sets addresses and ports
-    itself)."""
+    itself). ``after`` is the number of packets that the stream has behind it."""
     begin = int(start_s * speech.RATE_HZ)
     samples = speech.load(name)[begin : begin + int(seconds * speech.RATE_HZ)]
-    raw = path.with_suffix(".raw")
-    soundfile.write(raw, samples, speech.RATE_HZ, format="RAW", subtype=law)
-    coded, size = raw.read_bytes(), speech.RATE_HZ * ptime_ms // 1000
+    kind, coded = export.PAYLOAD_TYPES[codec], export.encode(codec, samples)
+    # G.722, too, has a byte and a tick of its timestamps for each eighth of a millisecond (RFC 3551 §4.5.2).
+    size = speech.RATE_HZ * ptime_ms // 1000
     ethernet = bytes(12) + b"\x08\x00"
     records = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
-    for number in range(len(coded) // size):
-        kind = (8 if law == "ALAW" else 0) | (0x80 if number == 0 else 0)
-        rtp = struct.pack("!BBHII", 0x80, kind, number + 1, (number * size + 160) & 0xFFFFFFFF, 0x0BADCAFE)
-        udp = (
-            struct.pack("!HHHH", 4000, 4000, 20 + size, 0) + rtp + coded[number * size : (number + 1) * size]
-        )
+    for index in range(len(coded) // size):
+        number = after + index
+        marked = kind | (0x80 if index == 0 else 0)
+        rtp = struct.pack("!BBHII", 0x80, marked, number + 1, (number * size + 160) & 0xFFFFFFFF, 0x0BADCAFE)
+        udp = struct.pack("!HHHH", 4000, 4000, 20 + size, 0) + rtp + coded[index * size : (index + 1) * size]
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0, bytes(4), bytes(4))
         frame = ethernet + ip + udp
-        seconds_in, rest = divmod(number * ptime_ms, 1000)
+        seconds_in, rest = divmod(index * ptime_ms, 1000)
         records.append(
             struct.pack("<IIII", 1_600_000_000 + seconds_in, rest * 1000, len(frame), len(frame)) + frame
         )

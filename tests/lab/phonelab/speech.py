@@ -7,6 +7,7 @@ channels cannot be confused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +65,25 @@ def load(name: str) -> Samples:
     return samples  # type: ignore[no-any-return]
 
 
-def write_wav(name: str, path: Path, laps: int = 1, rate_hz: int = RATE_HZ, channels: int = 1) -> Path:
+def write_wav(
+    name: str,
+    path: Path,
+    laps: int = 1,
+    rate_hz: int = RATE_HZ,
+    channels: int = 1,
+    tones: Mapping[float, str] | None = None,
+) -> Path:
     """The speech as a WAV for a telephone to play, ``laps`` times over; at a higher rate it has no more in
-    it than at 8 kHz, so that any rate can be held against the same truth."""
-    samples = np.clip(resample(np.tile(load(name), laps), RATE_HZ, rate_hz), -1.0, 1.0)
+    it than at 8 kHz, so that any rate can be held against the same truth. ``tones`` are keys by the time
+    in s at which their tone (ITU-T Q.23, 120 ms) takes the place of the speech."""
+    samples = np.tile(load(name), laps)
+    for at, key in (tones or {}).items():
+        begin, time_s = int(at * RATE_HZ), np.arange(int(0.12 * RATE_HZ)) / RATE_HZ
+        row, column = divmod("123A456B789C*0#D".index(key), 4)
+        pair = ((697, 770, 852, 941)[row], (1209, 1336, 1477, 1633)[column])
+        samples[begin : begin + int(0.3 * RATE_HZ)] = 0
+        samples[begin : begin + len(time_s)] = sum(0.2 * np.sin(2 * np.pi * hz * time_s) for hz in pair)
+    samples = np.clip(resample(samples, RATE_HZ, rate_hz), -1.0, 1.0)
     soundfile.write(path, np.repeat(samples[:, None], channels, axis=1), rate_hz, subtype="PCM_16")
     return path
 

@@ -27,6 +27,7 @@ class Sip:
     cseq: str
     media: Endpoint | None
     to_tag: str
+    from_tag: str
 
 
 @dataclass
@@ -61,14 +62,17 @@ class Rtp:
 
 
 def _rows(path: Path, display_filter: str, *names: str) -> Iterator[list[str]]:
+    """The fields of the frames that match: of several headers of a kind the innermost, of several messages
+    in a frame the first."""
     always = ("frame.time_epoch", "ip.src", "ipv6.src", "ip.dst", "ipv6.dst")
-    fields = [part for name in (*always, *names) for part in ("-e", name)]
+    wanted = [(name, -1 if name.startswith(("ip.", "ipv6.", "udp.")) else 0) for name in (*always, *names)]
     text = run(
         "tshark", "-n", "-r", path, "-o", "rtp.heuristic_rtp:TRUE", "-2", "-Y", display_filter,
-        "-T", "fields", "-E", "separator=/t", "-E", "occurrence=f", *fields,
+        "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=|",
+        *(part for name, _ in wanted for part in ("-e", name)),
     )  # fmt: skip
     for line in text.splitlines():
-        row = line.split("\t")
+        row = [cell.split("|")[which] for cell, (_, which) in zip(line.split("\t"), wanted, strict=True)]
         yield [row[0], row[1] or row[2], row[3] or row[4], *row[5:]]
 
 
@@ -81,12 +85,15 @@ def sip_messages(path: Path) -> list[Sip]:
     """Every SIP message, in order; of several in one frame, the first."""
     names = (
         "sip.Call-ID", "sip.Method", "sip.Status-Code", "sip.CSeq.method", "sdp.connection_info.address",
-        "sdp.media.port", "sip.to.tag",
+        "sdp.media.port", "sip.to.tag", "sip.from.tag",
     )  # fmt: skip
     messages = []
-    for time, src, dst, call_id, method, status, cseq, address, port, tag in _rows(path, "sip.CSeq", *names):
+    for time, src, dst, call_id, method, status, cseq, address, port, *tags in _rows(
+        path, "sip.CSeq", *names
+    ):
         media = (address, int(port)) if address and port else None
-        messages.append(Sip(nanoseconds(time), src, dst, call_id, method, int(status or 0), cseq, media, tag))
+        at = nanoseconds(time)
+        messages.append(Sip(at, src, dst, call_id, method, int(status or 0), cseq, media, *tags))
     return messages
 
 
