@@ -66,6 +66,7 @@ from bystander.commands_supervise import supervise
 from bystander.commands_vault import init
 from bystander.commands_verify import journal, journal_export, journal_show, journal_verify, verify
 from bystander.errors import UserError
+from bystander.lang import refusal, use
 from bystander.output import warn
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -187,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # A name that the terminal's character set has no letter for is no reason to fail.
             stream.reconfigure(errors="replace")
+    use(None)
     try:
         code = app(None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()
@@ -209,7 +211,9 @@ def _failure(error: Exception) -> int:
         command = context.command_path if context is not None else "bystander"
         warn(f"{error.format_message().rstrip('.')}; see `{command} --help`")
         return USAGE
-    if isinstance(error, UserError) or type(error).__name__ in _PROBLEMS:
+    if type(error).__name__ == "Refused":
+        warn(refusal(getattr(error, "code", ""), str(error)))
+    elif isinstance(error, UserError) or type(error).__name__ in _PROBLEMS:
         warn(str(error))
     elif isinstance(error, OSError):
         warn(_about_file(error))

@@ -213,8 +213,10 @@ def verify_export(
             console().print(t("everything is as it was handed over"))
         if key is None:
             warn(
-                "the signature was checked with the key in the folder; give --key HEX, which the "
-                "office tells you"
+                t(
+                    "the signature was checked with the key in the folder; give --key HEX, which the "
+                    "office tells you"
+                )
             )
     return 1 if faults else 0
 

@@ -139,8 +139,8 @@ def protocol_show(number: Number, lang: Lang = None, json: Json = False, config:
     screen = console()
     screen.print(_line(found, settings), soft_wrap=True)
     for name, value in found.fields.items():
-        screen.print(f"  {name:<10} {plain(value)}", soft_wrap=True)
-    screen.print(f"  {t('missing')}: {', '.join(found.missing) or t('nothing')}")
+        screen.print(f"  {t(name):<24} {plain(value)}", soft_wrap=True)
+    screen.print(f"  {t('missing')}: {', '.join(map(t, found.missing)) or t('nothing')}")
     return 0
 
 
@@ -176,7 +176,11 @@ def protocol_fill(
     }
     given = {name: value for name, value in said.items() if value is not None}
     done = with_desk(load(config), lambda desk: room.fill(desk, number, given))
-    state = t("complete") if done.completed_ns is not None else f"{t('missing')}: {', '.join(done.missing)}"
+    state = (
+        t("complete")
+        if done.completed_ns is not None
+        else f"{t('missing')}: {', '.join(map(t, done.missing))}"
+    )
     say(_described(done), f"{t('protocol')} {number}: {state}", json=json)
     return 0
 

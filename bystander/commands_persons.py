@@ -152,7 +152,7 @@ def persons_revoke(
     settings = load(config)
     need_text(reason=reason)
     if not yes:
-        confirm(f"End the authorisation of person {number}?")
+        confirm(t("End the authorisation of person {number}?", number=number))
     done = with_desk(settings, lambda desk: room.revoke(desk, number, reason))
     say(_described(done, _today(settings)), f"{plain(done.name)}: {t('revoked')}", json=json)
     return 0
@@ -210,7 +210,7 @@ def persons_rotate(
         raise UserError("this configuration has no [vault]; there is no key to rotate")
     keys = settings.vault.keys
     if not yes:
-        confirm("Make a new key for the vault?")
+        confirm(t("Make a new key for the vault?"))
 
     async def work(desk: Desk) -> int:
         vault = await _vault(desk, "persons rotate", identity, passphrase_file)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bystander.acts import Reason, Yes, confirm, count, journal_of, load, need_text, say, who, with_eraser
+from bystander.acts import Reason, Yes, confirm, journal_of, load, need_text, say, who, with_eraser
 from bystander.commands_listen import Case, Justification
 from bystander.commands_record import ConfigFile, Json
 from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
@@ -58,7 +58,7 @@ def rights_find(
         notes += [plain(case) for case in call["held_by"]]
         console().print(
             f"{call['id']}  {began:%Y-%m-%d %H:%M}  {plain(call['caller'])} > {plain(call['callee'])}  "
-            f"{call['verdict'] or call['state']}  {', '.join(notes)}".rstrip(),
+            f"{t(call['verdict'] or call['state'])}  {', '.join(notes)}".rstrip(),
             soft_wrap=True,
         )
     if not found:
@@ -190,7 +190,7 @@ def rights_erase(
     if not names:
         raise UserError("no such calls; `bystander rights find` shows what there is")
     if not yes:
-        confirm(f"Erase {count(len(names))} for good?")
+        confirm(t("Erase for good: {number}?", number=len(names)))
 
     async def work(eraser: Eraser) -> int:
         try:

@@ -11,6 +11,7 @@ import typer
 
 from bystander.commands_record import Json
 from bystander.errors import UserError
+from bystander.lang import t
 from bystander.output import console, print_json
 
 PassphraseFile = Annotated[
@@ -73,7 +74,7 @@ def passphrase_of(file: Path | None, *, new: bool = False) -> str:
         return lines[0]
     if not sys.stdin.isatty():
         raise UserError("no terminal to ask for the passphrase; give --passphrase-file FILE")
-    answer = getpass.getpass("Passphrase: ")
-    if new and getpass.getpass("The same again: ") != answer:
+    answer = getpass.getpass(t("Passphrase: "))
+    if new and getpass.getpass(t("The same again: ")) != answer:
         raise UserError("the two passphrases are not the same; nothing was made")
     return answer

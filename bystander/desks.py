@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from bystander.errors import UserError
+from bystander.lang import t
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -112,7 +113,7 @@ def passphrase_for(identity: Path, file: Path | None) -> str:
 
     if file is not None or not sys.stdin.isatty():
         return passphrase_of(file)
-    return getpass.getpass(f"Passphrase of {identity.name}: ")
+    return getpass.getpass(t("Passphrase of {name}: ", name=identity.name))
 
 
 def office_of(settings: Config) -> Office:

@@ -13,7 +13,7 @@ import pytest
 from bystander.cli import main
 from bystander.custody import listening
 from bystander.custody.listening import Ask
-from tests.custody.conftest import Bureau
+from tests.bureau import Bureau
 from tests.custody.paper import words
 from tests.vaultkit import name_of
 

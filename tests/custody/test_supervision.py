@@ -21,7 +21,7 @@ from bystander.retention import holds
 from bystander.retention.erasure import Cause
 from bystander.storage.entry import time_ns
 from bystander.storage.index import Entry, Index
-from tests.custody.conftest import DAY_NS, NOW_NS, Bureau
+from tests.bureau import DAY_NS, NOW_NS, Bureau
 from tests.custody.paper import pages, text, words
 from tests.vaultkit import name_of
 

@@ -1,0 +1,175 @@
+"""Every text that the commands say is there in both languages, and no translation is of nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from bystander.cli import main
+from bystander.custody import persons, protocols
+from bystander.custody.desk import PURPOSES
+from bystander.errors import UserError
+from bystander.lang import refusal, t, use
+from bystander.polish import REFUSED, TEXTS
+from bystander.verdict import VERDICTS
+from tests.bureau import Bureau
+
+ROOT = Path(__file__).parents[2]
+#: Names that the index and the journal keep, and a report counts by.
+KEPT = {
+    *persons.ROLES, *get_args(persons.State), *PURPOSES, *protocols.FIELDS, *VERDICTS,
+    *("requested", "consented", "refused", "handed over"),
+    *("answered", "cancelled", "busy", "failed", "unanswered", "incomplete"),
+    *("incoming", "outgoing", "internal", "unknown"),
+    *("stopped", "killed", "drops", "not-started", "no-space"),
+    *("term", "request", "mend"),
+}  # fmt: skip
+
+
+def modules(*rooms: str) -> Iterator[ast.Module]:
+    for room in rooms:
+        for path in sorted((ROOT / room).glob("*.py")):
+            yield ast.parse(path.read_text())
+
+
+def said() -> set[str]:
+    """What is handed to ``t`` as it stands, or by a name that a module gives to a text."""
+    found = set()
+    for module in modules("bystander"):
+        names = {
+            target.id: node.value.value
+            for node in module.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t":
+                for part in ast.walk(node.args[0]):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        found.add(part.value)
+                    elif isinstance(part, ast.Name) and part.id in names:
+                        found.add(str(names[part.id]))
+    return found
+
+
+def codes() -> set[str]:
+    """The codes with which acts are refused."""
+    found = {"revoked", "lapsed", "not-yet-valid"}  # the states of an authorisation, in persons.admit
+    for module in modules("custody", "bystander"):
+        for node in ast.walk(module):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "refuse"
+            ):
+                code = node.args[1]
+                found |= {code.value} if isinstance(code, ast.Constant) else set()
+    return found
+
+
+def test_every_text_is_in_both_languages_and_none_is_unused() -> None:
+    literal = {
+        text for text in said() if text not in ("state", "verdict")
+    }  # keys of what is shown, not texts
+    assert len(literal) > 40
+    assert literal | KEPT == set(TEXTS)
+
+
+def test_every_refusal_is_in_both_languages_and_on_paper() -> None:
+    assert {str(code) for code in codes()} == set(REFUSED)
+    template = (ROOT / "custody/forms/supervision.typ").read_text()
+    table = template.partition("#let refusals-of = (")[2].partition("\n)")[0]
+    assert set(re.findall(r'"?([a-z-]+)"?: "', table)) == set(REFUSED)
+
+
+def test_what_is_filled_in_is_filled_in_in_both() -> None:
+    def fields(text: str) -> set[str | None]:
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+    for english, polish in TEXTS.items():
+        assert fields(english) == fields(polish), english
+    assert all(fields(text) <= {"what"} for text in REFUSED.values())
+
+
+def test_polish_is_written_in_polish_letters_and_nothing_stays_english() -> None:
+    every = [*TEXTS.values(), *REFUSED.values()]
+    assert set("".join(every)) & set("ąćęłńóśźż") == set("ąćęłńóśźż")
+    assert not [text for text in every if set(text) - set(string.printable + "ąćęłńóśźżŁŚŻÓ–…")]
+    assert [english for english, polish in TEXTS.items() if english == polish] == ["administrator"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "pl_PL.UTF-8"}, "pl"),
+        ({"LANG": "pl"}, "pl"),
+        ({"LANG": "pl_PL@euro"}, "pl"),
+        ({"LANG": "plt_MG.UTF-8"}, "en"),
+        ({"LANG": "pl_PL.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "pl_PL.UTF-8"}, "pl"),
+        ({"LANG": "pl_PL.UTF-8", "LC_ALL": ""}, "pl"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+    ],
+)
+def test_the_language_is_that_of_the_locale(
+    environment: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    use(None)
+    assert t("calls") == {"en": "calls", "pl": "rozmowy"}[language]
+    use("en")
+    assert t("calls") == "calls"
+    use("pl")
+    assert t("Passphrase of {name}: ", name="{x}") == "Hasło do {x}: "
+
+
+def test_a_language_that_there_is_not() -> None:
+    with pytest.raises(UserError, match="take en or pl"):
+        use("de")
+    use("en")
+
+
+def test_a_refusal_names_what_it_is_of() -> None:
+    use("pl")
+    assert refusal("erased", "20260831-x: was erased; nothing of it is left").startswith(
+        "20260831-x: nagranie"
+    )
+    assert refusal("no-case", "no case: give --case") == "brak numeru sprawy; podaj --case (R12)"
+    assert refusal("of tomorrow", "the line") == "the line"
+    use("en")
+    assert refusal("no-case", "no case: give --case") == "no case: give --case"
+
+
+def test_the_commands_say_it_in_polish(
+    configured: Bureau, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "pl_PL.UTF-8")
+    assert main(["persons", "list"]) == 0
+    assert re.search(r"Anna +inspektor +odsłuchujący .* ważne +ma klucz", capsys.readouterr().out)
+    assert main(["disclose", "list"]) == 0
+    assert capsys.readouterr().out == "brak wniosków\n"
+    assert main(["protocol", "list", "--lang", "en"]) == 0
+    assert capsys.readouterr().out == "no protocols\n"
+    assert main(["rights", "find", "+48600000001"]) == 0
+    assert "nagrane" in capsys.readouterr().out
+    assert main(["listen", "x", "--purpose", "quality"]) == 1
+    assert capsys.readouterr().err == "bystander: brak numeru sprawy; podaj --case (R12)\n"
+
+
+def test_json_is_the_same_in_every_language(configured: Bureau, capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for language in ("en", "pl"):
+        assert main(["persons", "list", "--json", "--lang", language]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
