@@ -21,7 +21,7 @@ from typing import Any, Final
 from bystander.announcement import Check, load
 from bystander.config import Config
 from bystander.errors import UserError
-from bystander.finish import finish
+from bystander.finish import evidence_with, finish
 from bystander.finished import Finished, FinishedCall
 from bystander.metrics import Metrics
 from bystander.sealing import Sealer, SealOrder
@@ -153,7 +153,7 @@ class Filing:
         """Write the recording and its evidence as they are, where there is no vault."""
         written = finish(call.job)
         evidence = call.job.target.with_suffix(".pcap")
-        write_file(evidence, [evidence_of(call)], durable=True)
+        write_file(evidence, [evidence_with(evidence_of(call), call.job, written)], durable=True)
         root = self._config.recording.directory
         return Entry(
             id=call.job.target.stem,

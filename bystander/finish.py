@@ -20,12 +20,14 @@ from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, ren
 from bystander.digits import DigitSettings, Pressed, merged, to_silence
 from bystander.opening import Opening, open_whole
 from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
+from bystander.sniffer.address import Endpoint
 from bystander.sniffer.crypto import SrtpKey
 from bystander.sniffer.protection import PLAIN
 from bystander.sniffer.sdp import STATIC_FORMATS, Format
 from bystander.storage.spool import Media, read_media
 from bystander.storage.wav import write_wav
 from bystander.tones import keys_in, sides_to_search, silenced
+from bystander.undecoded import MAX_BYTES, Undecoded, kept_in
 
 #: Encodings that are G.711, whatever payload type SDP gave them.
 _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
@@ -53,6 +55,8 @@ class StreamMedia:
     epoch_ns: int | None
     file: Path | None
     memory: Media | None
+    src: Endpoint = ("", 0)
+    dst: Endpoint = ("", 0)
     ssrc: int = 0
     protection: str = PLAIN
     encryption: str = ""
@@ -89,6 +93,7 @@ class Written:
     encrypted: bool = False
     opened: dict[int, Opening] = field(default_factory=dict)
     """What became of streams that were, or may have been, SRTP: by their place in the job."""
+    undecoded: list[Undecoded] = field(default_factory=list)
     told: list[list[Pressed]] = field(default_factory=list)
     """Keys by telephone events, one list a stream, until all that is known of keys is put together."""
     presses: list[Pressed] = field(default_factory=list)
@@ -151,6 +156,14 @@ def mix(job: Job, written: Written) -> Mix | None:
     return mixed
 
 
+def evidence_with(evidence: bytes, job: Job, written: Written) -> bytes:
+    """Return a call's evidence with the packets that could not be decoded.
+
+    Not where tones are to be silenced: nobody can tell whether keys are heard in them.
+    """
+    return kept_in(evidence, written.undecoded, 0 if job.digits.mask_tones else MAX_BYTES)
+
+
 def _mixed(job: Job, written: Written) -> Mix | None:
     tracks: list[_Track] = []
     others: list[SoundTrack] = []
@@ -161,6 +174,7 @@ def _mixed(job: Job, written: Written) -> Mix | None:
         tracks += _tracks(stream, number, written, others)
     tracks = [track for track in tracks if track.runs]
     if not job.write:
+        written.undecoded.clear()
         return None
     if others:
         return _mix_wide(job, tracks, others, written)
@@ -257,7 +271,11 @@ def _tracks(stream: StreamMedia, number: int, written: Written, others: list[Sou
         if sound is not None:
             others.append(SoundTrack(stream.by, sound, stream.packets))
         else:
-            written.unsupported.add(name or f"payload type {pt}")
+            codec = name or f"payload type {pt}"
+            written.unsupported.add(codec)
+            lost = kept.of_type(pt)
+            ends = stream.src, stream.dst, stream.ssrc
+            written.undecoded.append(Undecoded(stream.by, codec, len(lost), *ends, lost))
     return tracks
 
 

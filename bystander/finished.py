@@ -120,6 +120,8 @@ def media_of(
         epoch_ns=figures.epoch_ns,
         file=file,
         memory=memory,
+        src=stream.src,
+        dst=stream.dst,
         ssrc=stream.ssrc,
         protection=PERHAPS if claimed is None else claimed.guard.state,
         encryption=exchange or ("" if claimed is None else claimed.guard.kind),

@@ -169,6 +169,11 @@ def _facts(
         yield name, _when(call[f"{name}_at"], zone) + by if call[f"{name}_at"] else None
     yield "duration", f"{call['duration_s']:.3f} s" if call["answered_at"] else None
     yield "transport", call["transport"]
+    media = call.get("media") or []
+    yield "media", ", ".join(media) if media != ["audio"] else None
+    for stream in call.get("undecoded") or []:
+        kept = f", {stream['kept']} of them in the evidence" if stream["kept"] else ""
+        yield "not decoded", f"{stream['codec']} by {stream['by']}: {stream['packets']} packets{kept}"
     yield "Call-ID", ", ".join([call["call_id"], *call["linked_call_ids"]])
     for told in call.get("transfers", ()):
         yield "transfer", _transfer(told, zone)

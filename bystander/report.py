@@ -140,10 +140,12 @@ def call_object(
             {"by": hold.by, "from": rfc3339(hold.from_ns), "to": rfc3339(hold.to_ns or call.ended_ns)}
             for hold in call.holds
         ],
+        "media": list(call.media),
         "dtmf": digit_objects(written, mask),
         "transfers": [transfer_object(transfer) for transfer in call.transfers],
         "related": [{"call_id": name, "relation": what} for name, what in call.related.items()],
         "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
+        "undecoded": [stream.described() for stream in written.undecoded],
         "recording": recording_object(written, root),
     }
     if written.announcement is not None:
@@ -215,10 +217,12 @@ def orphan_object(
         "duration_s": 0.0,
         "transport": "",
         "holds": [],
+        "media": ["audio"],
         "dtmf": digit_objects(written, mask),
         "transfers": [],
         "related": [],
         "streams": [{"by": "caller"} | stream],
+        "undecoded": [stream.described() for stream in written.undecoded],
         "recording": recording_object(written, root),
     }
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bystander.announcement import Check, check
-from bystander.finish import Job, Written, mix
+from bystander.finish import Job, Written, evidence_with, mix
 from bystander.storage.agefile import Sealed, seal_bytes, seal_stream
 from bystander.storage.container import SUFFIX, Container, parts
 from bystander.storage.identity import new_identity, recipient_text
@@ -75,7 +75,7 @@ def seal(job: Job, order: SealOrder) -> SealedCall:
         if order.announcement is not None:
             written.announcement = check(order.announcement, mixed, written)
     evidence_path = job.target.with_suffix(".pcap.age")
-    evidence = seal_stream([order.evidence], evidence_path, recipient)
+    evidence = seal_stream([evidence_with(order.evidence, job, written)], evidence_path, recipient)
     return SealedCall(written, key_blob, audio, evidence, evidence_path)
 
 

@@ -77,6 +77,8 @@ class Call:
     evidence_truncated: bool
     transfers: list[Transfer] = field(default_factory=list)
     related: dict[str, str] = field(default_factory=dict)
+    media: list[str] = field(default_factory=list)
+    """What was agreed on: audio, video, image/t38 and so on (``mediakinds.py``)."""
 
 
 def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
@@ -120,6 +122,7 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
         other_streams=[claimed for claimed in streams if claimed.kind != "audio"],
         media_expected=answered and any(leg.media.audio_agreed for leg in legs),
         messages=messages,
+        media=list(dict.fromkeys(kind for leg in legs for kind in leg.media.kinds)),
         evidence_truncated=any(leg.evidence_dropped for leg in legs),
         transfers=list(dict.fromkeys(transfer for leg in legs for transfer in leg.transfers)),
         related={

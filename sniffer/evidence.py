@@ -38,13 +38,12 @@ def evidence_pcap(arrivals: Sequence[Arrival]) -> bytes:
     out = [struct.pack("<IHHiIII", _MAGIC_NS, 2, 4, 0, 0, _SNAPLEN, LINKTYPE_RAW)]
     sent: dict[tuple[Endpoint, Endpoint], int] = {}
     for number, arrival in enumerate(arrivals):
-        source, target = _addresses(arrival.src[0], arrival.dst[0])
-        ports = arrival.src[1] & 0xFFFF, arrival.dst[1] & 0xFFFF
         raw = bytes(arrival.raw)
         if arrival.transport == "udp":
-            header = struct.pack("!HHHH", *ports, 8 + len(raw[:_MOST]), 0)
-            packets = [_packet(source, target, _UDP, header + raw[:_MOST], 6, number)]
+            packets = [udp_packet(arrival.src, arrival.dst, raw, number)]
         else:
+            source, target = _addresses(arrival.src[0], arrival.dst[0])
+            ports = arrival.src[1] & 0xFFFF, arrival.dst[1] & 0xFFFF
             packets = []
             way, back = (arrival.src, arrival.dst), (arrival.dst, arrival.src)
             for start in range(0, len(raw), _MOST):
@@ -59,6 +58,14 @@ def evidence_pcap(arrivals: Sequence[Arrival]) -> bytes:
             out.append(struct.pack("<IIII", seconds & 0xFFFFFFFF, fraction, len(packet), len(packet)))
             out.append(packet)
     return b"".join(out)
+
+
+def udp_packet(src: Endpoint, dst: Endpoint, payload: bytes, number: int) -> bytes:
+    """Return an IP packet with one UDP datagram; what does not fit into one is cut off."""
+    source, target = _addresses(src[0], dst[0])
+    payload = payload[:_MOST]
+    header = struct.pack("!HHHH", src[1] & 0xFFFF, dst[1] & 0xFFFF, 8 + len(payload), 0)
+    return _packet(source, target, _UDP, header + payload, 6, number)
 
 
 def checksum(data: bytes) -> int:

@@ -15,6 +15,7 @@ from typing import Final
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.claims import BESIDE, STATED, Claim, Claims
 from bystander.sniffer.dialogs import Party, other
+from bystander.sniffer.mediakinds import MediaKinds, kinds_of
 from bystander.sniffer.protection import Protections
 from bystander.sniffer.sdp import Format, Media, SessionDescription
 from bystander.sniffer.session import Session, Transaction
@@ -60,6 +61,7 @@ class Exchange:
     offer: str = ""
     answer: str = ""
     accepted: bool = False
+    kinds: dict[Party, list[str]] = field(default_factory=dict)
     made: list[Claim] = field(default_factory=list)
     named: dict[tuple[Party, Hashable], set[tuple[Endpoint, str]]] = field(default_factory=dict)
 
@@ -85,6 +87,7 @@ class Negotiation:
         """Whether the audio is protected (SRTP), and the keys that were named."""
         self.audio: dict[Party, bool] = {}
         """By party, whether its latest description takes part in audio (port not 0)."""
+        self.kinds = MediaKinds()
         self.holds: list[Hold] = []
         self._held: dict[Party, Hold] = {}
 
@@ -169,6 +172,8 @@ class Negotiation:
 
     def _note(self, exchange: Exchange, sender: Party, sdp: SessionDescription) -> list[Media]:
         """Remember what a description says about audio: direction and codecs; return what was not refused."""
+        exchange.kinds[sender] = kinds_of(sdp)
+        self.kinds.describe(exchange.kinds[sender])
         audio = [media for media in sdp.media if media.kind == "audio"]
         live = [media for media in audio if media.port]
         if audio:
@@ -239,6 +244,7 @@ class Negotiation:
         exchange.accepted = True
         offer, answer, at_ns = exchange.offer, exchange.answer, exchange.offered_ns
         offerer, answerer = exchange.offerer, other(exchange.offerer)
+        self.kinds.agree(exchange.kinds.get(offerer), exchange.kinds.get(answerer))
         open_offer = offer in ("sendrecv", "recvonly")
         if open_offer:
             self._release(offerer, at_ns)
