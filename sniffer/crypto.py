@@ -23,13 +23,14 @@ MAX_MKI_BYTES: Final = 128
 
 @dataclass(slots=True, frozen=True)
 class Suite:
-    """A crypto suite: its name as registered, lengths in bytes, and whether packets of it can be opened."""
+    """A crypto suite: its name, lengths in bytes, whether it encrypts, whether packets can be opened."""
 
     name: str
     key_bytes: int
     salt_bytes: int
     tag_bytes: int
     supported: bool = True
+    encrypts: bool = True
 
 
 _SUITES: Final = (
@@ -42,7 +43,11 @@ _SUITES: Final = (
     Suite("AES_256_CM_HMAC_SHA1_32", 32, 14, 4),
     Suite("AEAD_AES_128_GCM", 16, 12, 16),  # RFC 7714
     Suite("AEAD_AES_256_GCM", 32, 12, 16),
-    Suite("AES_CM_128_NULL_AUTH", 16, 14, 0),  # not registered, but spoken
+    # Not registered, but spoken by rtpengine, FreeSWITCH and others.
+    Suite("AES_CM_128_NULL_AUTH", 16, 14, 0),
+    Suite("NULL_HMAC_SHA1_80", 16, 14, 10, encrypts=False),
+    Suite("NULL_HMAC_SHA1_32", 16, 14, 4, encrypts=False),
+    Suite("F8_128_HMAC_SHA1_32", 16, 14, 4, supported=False),
 )
 #: The draft of RFC 6188 had the words in another order, and telephones still do.
 _OLD_NAMES: Final = {
@@ -113,7 +118,7 @@ def parse_crypto(value: str) -> Crypto | None:
         int(tokens[0]),
         name,
         tuple(keys),
-        encrypted="UNENCRYPTED_SRTP" not in parameters,
+        encrypted="UNENCRYPTED_SRTP" not in parameters and (suite is None or suite.encrypts),
         authenticated="UNAUTHENTICATED_SRTP" not in parameters and (suite is None or suite.tag_bytes > 0),
         derives_anew=rate.removeprefix("KDR=") not in ("", "0"),
     )

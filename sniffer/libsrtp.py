@@ -30,6 +30,9 @@ _SETTERS: Final = {
     "AEAD_AES_128_GCM": "aes_gcm_128_16_auth",
     "AEAD_AES_256_GCM": "aes_gcm_256_16_auth",
     "AES_CM_128_NULL_AUTH": "aes_cm_128_null_auth",
+    # The session parameters of their keys say that nothing is encrypted.
+    "NULL_HMAC_SHA1_80": "rtp_default",
+    "NULL_HMAC_SHA1_32": "aes_cm_128_hmac_sha1_32",
 }
 _CONFIDENTIALITY: Final = 1
 #: pylibsrtp's buffer; no telephone sends packets of this size.

@@ -149,6 +149,7 @@ class Sender:
     def __post_init__(self) -> None:
         known = SUITES[self.suite]
         self.tag_bytes = known.tag_bytes
+        self.encrypted = self.encrypted and not self.suite.startswith("NULL")
         key, salt = self.secret[: known.key_bytes], self.secret[known.key_bytes :]
         self.key = derive(key, salt, 0, len(key))
         self.auth = derive(key, salt, 1, 20)
@@ -158,7 +159,7 @@ class Sender:
     def crypto(self) -> str:
         """Suite and key as they stand in ``a=crypto``, without the tag."""
         mki = f"|{int.from_bytes(self.mki, 'big')}:{len(self.mki)}" if self.mki else ""
-        more = "" if self.encrypted else " UNENCRYPTED_SRTP"
+        more = "" if self.encrypted or self.suite.startswith("NULL") else " UNENCRYPTED_SRTP"
         more += "" if self.authenticated else " UNAUTHENTICATED_SRTP"
         return f"{self.suite} inline:{base64.b64encode(self.secret).decode()}|2^31{mki}{more}"
 
@@ -185,6 +186,14 @@ class Sender:
         body = header + payload
         tag = hmac.new(self.auth, body + struct.pack("!I", roc), hashlib.sha1).digest()[: self.tag_bytes]
         return body + self.mki + (tag if self.authenticated else b"")
+
+    def in_clear(self, ssrc: int, seq: int, cipher: bytes, roc: int = 0) -> bytes:
+        """What a payload (without tag) was before it was encrypted; nothing is authenticated here."""
+        if self.suite.startswith("AEAD"):
+            iv = int.from_bytes(_xor(struct.pack("!HIIH", 0, ssrc, roc, seq), self.salt) + b"\0\0\0\2", "big")
+        else:
+            iv = (int.from_bytes(self.salt, "big") << 16) ^ (ssrc << 64) ^ ((roc << 16 | seq) << 16)
+        return _xor(cipher, counter(self.key, iv, len(cipher)))
 
 
 def secret_of(suite: str, seed: int = 1) -> bytes:

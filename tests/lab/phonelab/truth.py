@@ -101,15 +101,15 @@ def rtp_streams(path: Path) -> list[Rtp]:
     """Every RTP stream, in order of the first packet."""
     names = (
         "udp.srcport", "udp.dstport", "rtp.ssrc", "rtp.seq", "rtp.timestamp", "rtp.p_type", "rtp.payload",
-        "rtpevent.event_id", "udp.payload",
+        "rtpevent.event_id", "udp.payload", "srtp.enc_payload",
     )  # fmt: skip
     streams: dict[tuple[Endpoint, Endpoint, int], Rtp] = {}
-    for time, src, dst, sport, dport, ssrc, seq, stamp, kind, payload, event, whole in _rows(
+    for time, src, dst, sport, dport, ssrc, seq, stamp, kind, payload, event, whole, protected in _rows(
         path, "rtp && rtp.version == 2 && !icmp && !icmpv6", *names
     ):
         key = ((src, int(sport)), (dst, int(dport)), int(ssrc, 0))
         stream = streams.setdefault(key, Rtp(*key))
-        data = bytes.fromhex((payload or (whole[24:] if event else "")).replace(":", ""))
+        data = bytes.fromhex((payload or (whole[24:] if event or protected else "")).replace(":", ""))
         stream.time_ns.append(nanoseconds(time))
         stream.sequence.append(int(seq))
         stream.timestamp.append(int(stamp))
