@@ -43,12 +43,19 @@ def extract(
     keep_unclaimed: Annotated[
         bool, typer.Option("--keep-unclaimed", help="Keep audio that belongs to no call seen.")
     ] = False,
+    tls_keylog: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keys of TLS connections (NSS key log), to read SIP over TLS."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration; none is needed.")
     ] = None,
 ) -> int:
     """Write the calls of capture files as plain WAVs and calls.json."""
     settings = _settings(config, office_number or [], office_network or [])
+    if tls_keylog is not None:
+        capture = settings.capture.model_copy(update={"tls_keylog": tls_keylog})
+        settings = settings.model_copy(update={"capture": capture})
     from bystander.extract import extract as extract_calls
 
     with progress("reading", hidden=json, of_bytes=True) as shown:
@@ -64,8 +71,8 @@ def extract(
     else:
         _tell(result, out, settings, table=show)
     # What could be read is there; that something could not be is still a failure.
-    for problem in result.get("problems", []):
-        warn(problem)
+    for line in [*result.get("notes", []), *result.get("problems", [])]:
+        warn(line)
     return 1 if result.get("problems") else 0
 
 

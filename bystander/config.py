@@ -53,6 +53,7 @@ def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
 
 Numbers = Annotated[tuple[str, ...], AfterValidator(_numbers)]
 Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
+Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(max_length=32)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
 
@@ -62,6 +63,8 @@ class Capture(Section):
     interface: Annotated[str, AfterValidator(_interface)] | None = None
     filter: str | None = None
     ring_mb: Annotated[int, Field(ge=1, le=4096)] = 64
+    tls_ports: Ports = (5061,)
+    tls_keylog: Path | None = None
 
 
 class OfficeSection(Section):
@@ -195,6 +198,8 @@ def _resolved(config: Config, file: Path) -> Config:
     recording = config.recording
     paths = {name: base / getattr(recording, name) for name in ("directory", "spool", "index")}
     update: dict[str, Any] = {"recording": recording.model_copy(update=paths)}
+    if config.capture.tls_keylog is not None:
+        update["capture"] = config.capture.model_copy(update={"tls_keylog": base / config.capture.tls_keylog})
     if config.vault is not None:
         paths = {name: base / getattr(config.vault, name) for name in ("keyring", "journal", "keys")}
         update["vault"] = config.vault.model_copy(update=paths)

@@ -28,6 +28,8 @@ def tables(pipeline: Pipeline) -> dict[str, TableCount]:
         "probation": TableCount(streams.on_probation, streams.counters["probation-overflow"]),
         "streams": TableCount(len(streams), streams.counters["streams-refused"]),
         "tcp": TableCount(len(pipeline.tcp), pipeline.tcp.counters["evicted"]),
+        "tls": TableCount(len(pipeline.tls), pipeline.tls.counters["evicted"]),
+        "transfers": TableCount(calls.transfers_waiting, calls.counters["transfers-evicted"]),
         "unclaimed": TableCount(calls.unclaimed_streams, calls.counters["streams-evicted"]),
     }
 

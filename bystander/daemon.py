@@ -33,6 +33,7 @@ from bystander.sniffer.sip import Arrival
 from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
+from bystander.tlsread import opened_beforehand, opener_of, unread
 from bystander.vault import OpenVault, opened, tidy
 
 log = logging.getLogger("bystander")
@@ -104,8 +105,11 @@ class Recorder:
         self._room = Room(config)
         self._keeping = Housekeeping(config, file, index, vault, self._room, self._tell)
         self._filing = Filing(config, index, vault, self.metrics, tell=self._tell, term_from=self._term_from)
+        self._opener = opener_of(config, self._tell) if live else None
         self._pipeline = Pipeline(
             PipelineSettings(
+                tls_ports=config.capture.tls_ports,
+                tls_take=None if self._opener is None else self._opener.take,
                 calls=call_settings(config),
                 root=recording.directory,
                 target=self._filing.target,
@@ -162,6 +166,8 @@ class Recorder:
             if self._config.metrics.enabled and self._live:
                 server = MetricsServer(self.metrics, self._config.metrics.address, self._health)
             problems = await (self._read(read) if read is not None else self._listen(interface))
+            if self._opener is not None:
+                self._pipeline.take_opened(await asyncio.to_thread(self._opener.close))
             self._pipeline.close(interrupted=self._live)
         finally:
             self._stop.set()
@@ -182,6 +188,7 @@ class Recorder:
         return 1 if problems else 0
 
     async def _read(self, paths: list[Path]) -> list[str]:
+        self._pipeline.expect_opened(await asyncio.to_thread(opened_beforehand, paths, self._config))
         with open_captures(paths) as source:
             blocks = source.blocks()
             # Read in a thread: a pipe that gives nothing for a while does not keep calls from the index.
@@ -238,6 +245,8 @@ class Recorder:
                     if time.monotonic() > turn:
                         await asyncio.sleep(0)
                         turn = time.monotonic() + _TURN_S
+                if self._opener is not None:
+                    self._pipeline.take_opened(self._opener.turn())
                 self._pipeline.advance(time.time_ns())
             for frames in ring.ready():
                 self._pipeline.feed(frames)
@@ -259,6 +268,8 @@ class Recorder:
             if dropped:
                 self._pipeline.note_loss(before_ns, now_ns)
                 self._tell("drops", f"{dropped} packets were dropped by the kernel: the ring was full")
+            for unread_now in unread(self._pipeline.tls, advice="set [capture] tls_keylog to their key log"):
+                self._tell("tls-unread", unread_now, every_s=3600.0)
             if not self._ring.link_up:
                 self._tell("link", f"interface {self._ring.interface} has no link: nothing is recorded")
             lost_before, lost = lost, self._pipeline.counters["spool-errors"]
@@ -307,6 +318,7 @@ class Recorder:
                 spool_bytes=self._spool_bytes,
                 spool_errors=pipeline.counters["spool-errors"],
                 last_frame_ns=pipeline.last_frame_ns,
+                tls_connections={name: pipeline.tls.counters[name] for name in ("connections", "read")},
                 sealed=self._filing.sealed,
                 bytes_free=self._room.bytes_free,
                 space_short=self._room.short_since_ns is not None,
@@ -320,10 +332,10 @@ class Recorder:
         up = self._ring is not None and self._ring.link_up
         return Health(up, {"active_calls": self._pipeline.calls.active_calls, "kernel_drops": self._drops})
 
-    def _tell(self, what: str, text: str) -> None:
-        """Log something that may go on for long, at most once a minute."""
+    def _tell(self, what: str, text: str, every_s: float = 60.0) -> None:
+        """Log something that may go on for long, at most once a minute, or every ``every_s`` seconds."""
         now = time.monotonic()
-        if now - self._told.get(what, -60.0) >= 60.0:
+        if now - self._told.get(what, -every_s) >= every_s:
             self._told[what] = now
             log.warning("bystander: %s", text)
 

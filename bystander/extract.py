@@ -25,6 +25,7 @@ from bystander.settings import call_settings, excluded_by
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
 from bystander.storage.spool import Spool
+from bystander.tlsread import opened_beforehand, unread
 from bystander.writer import Writer
 
 #: (bytes read, bytes in all)
@@ -53,6 +54,7 @@ def extract(
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with -o") from error
     work = _Extraction(out)
     try:
+        opened = opened_beforehand(captures, config)
         with open_captures(captures) as source:
             spool = Spool(folder)
             writer = Writer(work.take)
@@ -65,10 +67,12 @@ def extract(
                     digits=config.digits.settings(),
                     keep_unclaimed=keep_unclaimed,
                     orphan_target=lambda _, stream: Path(f"unclaimed_{stream}.wav"),
+                    tls_ports=config.capture.tls_ports,
                 ),
                 spool,
                 writer.submit,
             )
+            pipeline.expect_opened(opened)
             try:
                 for frames in source.blocks():
                     pipeline.feed(frames)
@@ -82,6 +86,7 @@ def extract(
                 work.counters = counters_of(pipeline) | {"truncated": source.truncated_frames}
                 work.unclaimed = pipeline.unclaimed
                 work.problems = list(source.problems)
+                work.notes = unread(pipeline.tls)
                 # A disk that is full of the spool has room for the list of calls again.
                 shutil.rmtree(folder, ignore_errors=True)
                 result = work.write()
@@ -105,6 +110,8 @@ def counters_of(pipeline: Pipeline) -> dict[str, Any]:
         "rtcp": pipeline.counters["rtcp"],
         "media_ports": {name: n for name, n in sorted(pipeline.media_ports.counters.items()) if n},
         "unclaimed_streams": pipeline.counters["unclaimed"],
+        "tls_connections": pipeline.tls.counters["connections"],
+        "tls_connections_read": pipeline.tls.counters["read"],
         "bad": skipped(pipeline),
         "tunnels": tunnelled(pipeline),
         "evicted": {name: table.evicted for name, table in tables(pipeline).items() if table.evicted},
@@ -124,6 +131,7 @@ class _Extraction:
         self.unclaimed: list[dict[str, Any]] = []
         self.counters: dict[str, Any] = {}
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self.failed: tuple[Path, str] | None = None
 
     def name(self, call: Call) -> Path:
@@ -155,6 +163,7 @@ class _Extraction:
             "unclaimed_streams": self.unclaimed + self._orphans,
             "counters": self.counters,
             "problems": self.problems,
+            "notes": self.notes,
         }
         part = self._out / ".calls.json.part"
         # One call to a line: as quick to write as JSON can be, and still something to grep in.

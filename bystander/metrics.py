@@ -61,6 +61,7 @@ class Totals:
     spool_bytes: int = 0
     spool_errors: int = 0
     last_frame_ns: int = 0
+    tls_connections: _Counts = field(default_factory=dict)  # "connections" seen, "read"
     sealed: int = 0
     bytes_free: int = 0
     space_short: bool = False
@@ -125,6 +126,12 @@ class Metrics:
         yield _gauges("dialogs", "Dialogs followed, by state.", "state", now.dialogs)
         yield _gauges("queue_depth", "Entries waiting, by queue.", "queue", now.queue_depth)
         yield _gauges("table_entries", "Entries of each bounded table.", "table", now.table_entries)
+        yield _counter(
+            "tls_connections",
+            "TLS connections to the ports of SIP.",
+            now.tls_connections.get("connections", 0),
+        )
+        yield _counter("tls_connections_read", "Of these, opened.", now.tls_connections.get("read", 0))
         yield _counter("link_losses", "Times the interface went down or away.", now.link_losses)
         yield _gauge("spool_bytes", "Audio of calls in progress on disk.", now.spool_bytes)
         yield _counter("spool_errors", "Runs of audio that the spool could not take.", now.spool_errors)

@@ -36,7 +36,8 @@ from bystander.sniffer.sameaudio import prints
 from bystander.sniffer.signalling import may_be_sip
 from bystander.sniffer.sip import Arrival, parse_message
 from bystander.sniffer.streams import Stream, StreamTable
-from bystander.sniffer.tcp import SipOverTcp
+from bystander.sniffer.tcp import Segment, SipOverTcp, TimedMessage
+from bystander.sniffer.tls import TLS_PORTS, TlsConnections
 from bystander.sniffer.tunnels import tally
 from bystander.storage.spool import Media, Spool
 
@@ -76,6 +77,9 @@ class PipelineSettings:
     observe_flush: Callable[[float], None] = lambda _seconds: None
     max_streams: int = 16384
     digits: DigitSettings = field(default_factory=DigitSettings)
+    #: Ports of SIP over TLS, and who takes the segments of the connections there.
+    tls_ports: tuple[int, ...] = TLS_PORTS
+    tls_take: Callable[[Segment], None] | None = None
 
 
 class Pipeline:
@@ -100,6 +104,10 @@ class Pipeline:
         self.fragments = Reassembler()
         self.tcp = SipOverTcp(on_connection=self._parser.watch_tcp)
         self.media_ports = MediaPorts()
+        self.tls = TlsConnections(settings.tls_ports, take=settings.tls_take)
+        self._parser.tcp.ports = (5060, *settings.tls_ports)
+        #: Messages of TLS connections that were opened beforehand, in order of time.
+        self._opened: deque[TimedMessage] = deque()
         self.calls = CallTable(settings.calls)
         self.streams = StreamTable(
             self,
@@ -194,8 +202,11 @@ class Pipeline:
             if not mask.all():
                 messages += self._messages(datagrams, np.flatnonzero(~mask))
         for segment in parsed.segments:
+            self.tls.feed(segment)
             messages += self.tcp.feed(segment)
-        if len(parsed.datagrams) > 1 or parsed.segments:
+        opened = self._due_opened(int(frames.time_ns[-1]))
+        messages += opened
+        if len(parsed.datagrams) > 1 or parsed.segments or opened:
             # An INVITE in fragments comes before its answer, though it was put together after it.
             messages.sort(key=lambda message: message[0])
         if parsed.bad:
@@ -255,7 +266,7 @@ class Pipeline:
         ``interrupted``: the wire goes on without us, so calls in progress are recorded only in part.
         """
         self._interrupted = interrupted
-        for message in self.tcp.flush():
+        for message in (*self.tcp.flush(), *self._due_opened(None)):
             self._feed_sip(*message)
         self.streams.promote_expected()
         self._introduce()
@@ -275,6 +286,23 @@ class Pipeline:
         """Take one SIP message that an earlier process kept: calls it had answered were missed in part."""
         self._resumed[arrival.message.call_id] = arrival.time_ns
         self._take_sip(arrival)
+
+    def expect_opened(self, messages: list[TimedMessage]) -> None:
+        """Take messages of TLS connections, each to be fed when its time comes."""
+        self._opened.extend(messages)
+
+    def take_opened(self, messages: list[TimedMessage]) -> None:
+        """Take messages of TLS connections that were opened a little after they came."""
+        for message in messages:
+            self.tls.opened(message[1], message[2])
+            self._feed_sip(*message)
+
+    def _due_opened(self, until_ns: int | None) -> list[TimedMessage]:
+        due = []
+        while self._opened and (until_ns is None or self._opened[0][0] <= until_ns):
+            due.append(self._opened.popleft())
+            self.tls.opened(due[-1][1], due[-1][2])
+        return due
 
     def _take_sip(self, arrival: Arrival) -> None:
         if self._arrived is not None:

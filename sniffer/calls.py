@@ -103,6 +103,11 @@ class CallTable:
         return len(self._unclaimed)
 
     @property
+    def transfers_waiting(self) -> int:
+        """Transfers and redirections whose call has not come yet."""
+        return len(self._transfers)
+
+    @property
     def unended_calls(self) -> int:
         """Calls in the table that are not over."""
         return len(self._legs) - len(self._ended)

@@ -68,6 +68,14 @@ def udp_packet(src: Endpoint, dst: Endpoint, payload: bytes, number: int) -> byt
     return _packet(source, target, _UDP, header + payload, 6, number)
 
 
+def tcp_packet(src: Endpoint, dst: Endpoint, sequence: int, flags: int, payload: bytes) -> bytes:
+    """Return a TCP segment behind an IP header, acknowledging nothing, for a dissector to read."""
+    source, target = _addresses(src[0], dst[0])
+    fields = (src[1] & 0xFFFF, dst[1] & 0xFFFF, sequence & 0xFFFFFFFF, 0, 0x50, flags & 0xFF, 65535, 0, 0)
+    segment = struct.pack("!HHIIBBHHH", *fields) + payload[:_MOST]
+    return _packet(source, target, _TCP, segment, 16, 0)
+
+
 def checksum(data: bytes) -> int:
     """Return the Internet checksum (RFC 1071) of bytes, as it goes into a header."""
     if len(data) % 2:

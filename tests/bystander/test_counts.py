@@ -94,6 +94,8 @@ def test_what_a_full_table_gave_up(tmp_path: Path) -> None:
         "probation": (pipeline.streams, "probation-overflow"),
         "streams": (pipeline.streams, "streams-refused"),
         "tcp": (pipeline.tcp, "evicted"),
+        "tls": (pipeline.tls, "evicted"),
+        "transfers": (pipeline.calls, "transfers-evicted"),
         "unclaimed": (pipeline.calls, "streams-evicted"),
     }
     for number, (table, name) in enumerate(names.values(), 1):

@@ -1,0 +1,49 @@
+"""SIP over TLS as it is configured: opened where there is a key log, told of where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bystander.config import Config
+from bystander.sniffer.tcp import TimedMessage
+from bystander.sniffer.tls import TlsConnections
+
+if TYPE_CHECKING:
+    from bystander.tshark import LiveOpener
+
+
+def opened_beforehand(captures: Sequence[Path], config: Config) -> list[TimedMessage]:
+    """Return the messages of the TLS connections in capture files, in order of time; none without a key log.
+
+    Raises UserError, CaptureError.
+    """
+    if config.capture.tls_keylog is None:
+        return []
+    from bystander.tshark import open_files
+
+    return open_files(captures, config.capture.tls_keylog, config.capture.tls_ports)
+
+
+def opener_of(config: Config, tell: Callable[[str, str], None]) -> LiveOpener | None:
+    """Return what opens TLS beside a live capture, given a key log. Raises UserError without TShark."""
+    keylog = config.capture.tls_keylog
+    if keylog is None:
+        return None
+    from bystander.tshark import LiveOpener
+
+    if not keylog.exists():
+        tell("keylog", f"{keylog}: there is no such key log yet; TLS is read once there is")
+    return LiveOpener(keylog, config.capture.tls_ports, tell)
+
+
+def unread(connections: TlsConnections, *, advice: str = "give a key log with --tls-keylog") -> list[str]:
+    """Return a line for people about the TLS connections that were not read, or none."""
+    count = connections.unread
+    if not count:
+        return []
+    ports = [port for port in sorted(connections.server_ports) if port in connections.ports]
+    named = f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
+    what = "1 TLS connection" if count == 1 else f"{count} TLS connections"
+    return [f"{what} to {named} {'was' if count == 1 else 'were'} not read; {advice}"]
