@@ -15,10 +15,11 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from bystander.config_digits import Digits
+from bystander.config_hep import Hep
 from bystander.config_vault import Announcement, Custody, Retention, Space, Vault
 from bystander.errors import UserError
 from bystander.retention.terms import Terms
-from bystander.section import STATE, Section
+from bystander.section import STATE, Section, host_and_port
 from bystander.sniffer.direction import Office
 
 DEFAULT_PATH: Final = Path("/etc/bystander/bystander.toml")
@@ -119,16 +120,7 @@ class MetricsSection(Section):
     @property
     def address(self) -> tuple[str, int]:
         """Return the host (an address, without brackets) and the port; 0 lets the kernel choose one."""
-        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):(\d{1,5})", self.listen)
-        if match is None or int(match[3]) > 65535:
-            raise ValueError("listen: write it as 127.0.0.1:9464 or [::1]:9464")
-        host = match[1] or match[2]
-        host = "127.0.0.1" if host == "localhost" else host
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            raise ValueError(f"listen: {host} is not an IP address") from None
-        return host, int(match[3])
+        return host_and_port(self.listen)
 
 
 class Config(Section):
@@ -138,6 +130,7 @@ class Config(Section):
     office: OfficeSection = OfficeSection()
     recording: Recording = Recording()
     digits: Digits = Digits()
+    hep: Hep = Hep()
     metrics: MetricsSection = MetricsSection()
     vault: Vault | None = None
     retention: Retention = Retention()

@@ -19,6 +19,8 @@ from bystander.counts import skipped, tables
 from bystander.errors import UserError
 from bystander.filing import Filing
 from bystander.finished import Finished, FinishedCall
+from bystander.hepinput import feed_hep
+from bystander.heplistener import HepListener
 from bystander.housekeeping import Housekeeping
 from bystander.metrics import Health, Metrics, MetricsServer, Totals
 from bystander.pipeline import Pipeline, PipelineSettings
@@ -95,6 +97,7 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._known: set[tuple[str, int]] = set()
         self._ring: Ring | None = None
+        self._hep: HepListener | None = None
         self._drops = self._spool_bytes = 0
         self._told: dict[str, float] = {}
         self.metrics = Metrics()
@@ -213,6 +216,8 @@ class Recorder:
             self._ring = ring
             ready = asyncio.Event()
             self._loop.add_reader(ring.fileno(), ready.set)
+            self._hep = HepListener(self._config.hep, ready.set)
+            await self._hep.open()
             if self._room.short_since_ns is None:
                 await self._index.coverage_begin(time.time_ns())
             beats = asyncio.create_task(self._beat())
@@ -221,6 +226,7 @@ class Recorder:
                 await self._capture(ring, ready)
             finally:
                 beats.cancel()
+                self._hep.close()
                 self._loop.remove_reader(ring.fileno())
                 self._drops = ring.statistics().drops
                 try:
@@ -247,11 +253,18 @@ class Recorder:
                         turn = time.monotonic() + _TURN_S
                 if self._opener is not None:
                     self._pipeline.take_opened(self._opener.turn())
+                self._take_hep()
                 self._pipeline.advance(time.time_ns())
             for frames in ring.ready():
                 self._pipeline.feed(frames)
+            self._take_hep()
         finally:
             stopping.cancel()
+
+    def _take_hep(self) -> None:
+        assert self._hep is not None
+        for packet in self._hep.take():
+            feed_hep(self._pipeline, packet, time.time_ns())
 
     async def _beat(self) -> None:
         """Every few seconds: say that we are recording, show the figures, keep the log short, try again."""
@@ -311,7 +324,8 @@ class Recorder:
                 active_calls=pipeline.calls.active_calls,
                 active_streams=len(pipeline.streams),
                 dialogs=pipeline.calls.dialogs_by_state(),
-                queue_depth=self._filing.queues,
+                queue_depth=self._filing.queues | ({"hep": len(self._hep)} if self._hep else {}),
+                hep=dict(self._hep.counters) if self._hep else {},
                 table_entries={name: table.entries for name, table in counted.items()},
                 table_evictions={name: table.evicted for name, table in counted.items()},
                 link_losses=self._ring.link_losses if self._ring is not None else 0,

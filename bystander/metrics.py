@@ -46,6 +46,7 @@ class Totals:
     bytes: int = 0
     kernel_drops: int = 0
     bad_frames: _Counts = field(default_factory=dict)  # by reason
+    hep: _Counts = field(default_factory=dict)  # by what became of it
     sip_requests: _Counts = field(default_factory=dict)  # by method
     sip_responses: Mapping[int, int] = field(default_factory=dict)  # by status
     calls: _Counts = field(default_factory=dict)  # finished, by state
@@ -115,6 +116,7 @@ class Metrics:
         yield _counters(
             "sip_responses", "SIP responses seen, by status.", "status", _statuses(now.sip_responses)
         )
+        yield _counters("hep_packets", "HEP packets received, by what became of them.", "result", now.hep)
         yield _counters("calls", "Calls finished, by state.", "state", now.calls)
         yield _counters("verdicts", "Answered calls finished, by verdict.", "verdict", now.verdicts)
         yield _counter(

@@ -21,13 +21,15 @@ from bystander.codecs.packets import PacketRun
 from bystander.digits import DigitSettings, by_info
 from bystander.finish import Job
 from bystander.finished import Finished, FinishedCall, Orphan, facts_of, joined_midway, media_of
+from bystander.hepinput import feed_hep_of_wire
 from bystander.report import stream_object
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.calls import Call, CallSettings, CallTable
 from bystander.sniffer.claims import StreamLike
-from bystander.sniffer.datagrams import Datagrams, Parsed
+from bystander.sniffer.datagrams import Datagrams, Parsed, synthetic
 from bystander.sniffer.fragments import Reassembler
 from bystander.sniffer.frames import NONSENSE_NS, Frames, mended
+from bystander.sniffer.hep import MAGIC as HEP
 from bystander.sniffer.mediaports import MediaPorts
 from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.recovered import RecoveredStream
@@ -397,7 +399,19 @@ class Pipeline:
                 # What it adds to the list of fragments was in a tunnel: the loop comes to it.
                 self._parser.reassembled(parsed, fragment, payload)
 
+    def feed_apart(self, time_ns: int, src: Endpoint, dst: Endpoint, transport_name: str, raw: bytes) -> None:
+        """Take one message or media packet that did not come in a frame."""
+        datagram = synthetic(src, dst, raw, time_ns)
+        if transport_name == "udp" and looks_like_rtp(datagram).all():
+            self.streams.feed(datagram, None)
+            self._introduce()
+        else:
+            self._feed_sip(time_ns, src, dst, transport_name, raw)
+
     def _feed_sip(self, time_ns: int, src: Endpoint, dst: Endpoint, transport_name: str, raw: bytes) -> None:
+        if raw.startswith(HEP):
+            feed_hep_of_wire(self, raw, time_ns)
+            return
         message = parse_message(raw)
         if isinstance(message, str):
             self.counters["not-sip"] += 1

@@ -1,0 +1,29 @@
+"""What came as HEP, on its way into the pipeline: from the listener, or seen on the mirrored wire itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bystander.sniffer.hep import MAGIC, RTP, SIP, HepPacket, parse_hep
+
+if TYPE_CHECKING:
+    from bystander.pipeline import Pipeline
+
+
+def feed_hep(pipeline: Pipeline, packet: HepPacket, now_ns: int) -> None:
+    """Take one packet: SIP joins the dialogs, RTP the streams, at the time when its sender saw it."""
+    if packet.kind not in (SIP, RTP) or packet.payload.startswith(MAGIC):
+        pipeline.counters["hep-other"] += 1
+        return
+    pipeline.counters["hep"] += 1
+    seen_ns = packet.seen_ns(now_ns)
+    pipeline.feed_apart(seen_ns, packet.src, packet.dst, packet.transport, packet.payload)
+
+
+def feed_hep_of_wire(pipeline: Pipeline, raw: bytes, time_ns: int) -> None:
+    """Take a datagram of the wire that begins like HEP: copies on their way to somebody else."""
+    packet = parse_hep(raw)
+    if isinstance(packet, str):
+        pipeline.bad[packet] += 1
+    else:
+        feed_hep(pipeline, packet, time_ns)
