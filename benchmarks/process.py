@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,13 +49,14 @@ def measured(
     command: Sequence[str | Path], *, core: int | None = None, environment: dict[str, str] | None = None
 ) -> Measured:
     """Run a command to its end, on one core if ``core`` is given, and measure it."""
+    # Into a file: nobody reads a pipe before the end, and a full one would stop the command.
+    said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (closed below)
     began = time.monotonic()
     child = subprocess.Popen(
         [*(["taskset", "-c", str(core)] if core is not None else []), *map(str, command)],
-        stdout=subprocess.PIPE,
+        stdout=said,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
-        text=True,
         env={**os.environ, **(environment or {})},
     )
     peak = 0
@@ -66,9 +68,9 @@ def measured(
         time.sleep(_GLANCE_S)
     wall_s = time.monotonic() - began
     child.returncode = os.waitstatus_to_exitcode(status)
-    output = child.stdout.read() if child.stdout else ""
-    if child.stdout:
-        child.stdout.close()
+    with said:
+        said.seek(0)
+        output = said.read()
     return Measured(wall_s, usage.ru_utime + usage.ru_stime, peak, child.returncode, output)
 
 

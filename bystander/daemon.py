@@ -27,6 +27,7 @@ from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import lock_spool, prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
 from bystander.room import Room
+from bystander.saying import begin as saying_thread
 from bystander.settings import call_settings, excluded_by
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
@@ -63,8 +64,11 @@ def run(
     prepare_process()
     # Whatever this process makes is its own: recordings, spool, index, and the folders they are in (R7).
     os.umask(0o077)
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
-    return asyncio.run(_record(config, interface, read, file))
+    saying = saying_thread()
+    try:
+        return asyncio.run(_record(config, interface, read, file))
+    finally:
+        saying.end()
 
 
 async def _record(config: Config, interface: str | None, read: list[Path] | None, file: Path | None) -> int:
