@@ -52,7 +52,7 @@ def listen(
     protocol.
     """
     from bystander.custody import listening
-    from bystander.player import play
+    from bystander.player import Player
 
     use(lang)
     settings = load(config)
@@ -67,20 +67,18 @@ def listen(
         to_s,
         two_persons,
     )
+    # Without a player nothing is heard, and no protocol need be written.
+    played = Player(player)
     hearing = with_desk(settings, lambda desk: listening.begin(desk, ask))
     wav = hearing.audio.wav(hearing.from_s, hearing.to_s)
-    heard_s, status = 0.0, 0
     try:
         # Nobody else waits while somebody listens: the index is open before and after, not meanwhile.
-        heard_s, status = play(wav, player, hearing.audio.rate_hz * hearing.audio.channels * 2)
+        played.play(wav, hearing.audio.rate_hz * hearing.audio.channels * 2)
+    except UserError as error:
+        raise UserError(f"{error}; protocol {hearing.protocol} is open all the same") from None
     finally:
-        with_desk(settings, lambda desk: _end(desk, hearing, heard_s))
-    if status:
-        raise UserError(
-            f"the player ended with status {status}; protocol {hearing.protocol} is open all the "
-            f"same; see --player"
-        )
-    to = min(hearing.to_s, hearing.from_s + heard_s)
+        with_desk(settings, lambda desk: _end(desk, hearing, played.heard_s))
+    to = min(hearing.to_s, hearing.from_s + played.heard_s)
     facts = {
         "protocol": hearing.protocol,
         "recording": hearing.entry.id,

@@ -1,84 +1,169 @@
-"""Playing a recording through a program by pipe: it is never a file (R7)."""
+"""Playing a recording through a program by pipe: it is never a file (R7).
+
+However it ends, it is known how much of the recording the program took: what it was sent less what still
+lay in the pipe. That is what the journal and the protocol say was heard (R14).
+"""
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
+import select
 import shutil
+import signal
 import subprocess
+import termios
 import time
-from contextlib import suppress
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final, NoReturn
 
 from bystander.errors import UserError
 
 #: Programs that play what they are given on standard input, in the order of preference.
 PLAYERS: Final = (
-    ("ffplay", "-hide_banner", "-loglevel", "error", "-autoexit", "-i", "-"),
+    ("ffplay", "-nodisp", "-hide_banner", "-loglevel", "error", "-autoexit", "-i", "-"),
     ("mpv", "--no-terminal", "-"),
     ("aplay", "-q", "-"),
 )
-_HEADER_BYTES: Final = 44
-#: So far ahead of what is heard a player is fed: the protocol says up to where somebody listened.
-_AHEAD_S: Final = 2.0
+HEADER_BYTES: Final = 44
+#: So far ahead of what is heard an installed player is fed: it would else take all of it at once.
+AHEAD_S: Final = 2.0
 _PIECE_S: Final = 0.25
+_PATIENCE_S: Final = 3.0
+_INTERRUPTIONS: Final = {signal.SIGINT, signal.SIGTERM}
+#: What a shell says of a command that is not there, or cannot be run.
+_SHELL: Final = {126: "cannot be run", 127: "is not there"}
 
 
-def play(wav: bytes, command: str | None, bytes_a_second: int) -> tuple[float, int]:
-    """Play a WAV; return how many seconds of it were given to the player, however that ended, and its exit
-    status.
+class Player:
+    """A program that plays one WAV; :meth:`play` it once. ``heard_s`` is right at any time, also after it
+    raised.
 
     ``command`` is a shell command that gets the WAV on standard input, as fast as it takes it; without one an
-    installed player is looked for, and is fed as it plays. Raises UserError: no player.
+    installed player is looked for, and is fed as it plays. Raises UserError: there is none.
     """
-    arguments = [command] if command is not None else list(_installed())
-    try:
-        process = subprocess.Popen(
-            arguments[0] if command is not None else arguments,
-            shell=command is not None,
-            stdin=subprocess.PIPE,
-        )
-    except OSError as error:
-        raise UserError(f"{arguments[0]}: cannot start the player: {error.strerror}") from None
-    feed = _Feed(process, wav, bytes_a_second, paced=command is None)
-    try:
-        feed.run()
-        status = process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        status = 0
-    return max(0.0, (min(feed.given, len(wav)) - _HEADER_BYTES) / bytes_a_second), status
 
+    def __init__(self, command: str | None) -> None:
+        self._command = command
+        self._arguments = list(_installed()) if command is None else [command]
+        self._sent = self._taken = 0
+        self._rate = 1
+        self._end_of_pipe: int | None = None
 
-class _Feed:
-    """The WAV on its way into the player's pipe; ``given`` is how many bytes it took so far."""
+    @property
+    def heard_s(self) -> float:
+        """How many seconds the program took, in all."""
+        return max(0.0, (self._taken - HEADER_BYTES) / self._rate)
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], wav: bytes, bytes_a_second: int, *, paced: bool
-    ) -> None:
-        self._process = process
-        self._wav = memoryview(wav)
+    def play(self, wav: bytes, bytes_a_second: int) -> None:
+        """Play a WAV until it ends, the program ends, or somebody interrupts. Raises UserError: it failed."""
         self._rate = bytes_a_second
-        self._paced = paced
-        self.given = 0
+        with _interruptible():
+            process = self._start()
+            try:
+                self._feed(process, memoryview(wav))
+                status = process.wait()
+            except KeyboardInterrupt:
+                return  # whoever listens has heard enough
+            finally:
+                self._end(process)
+        if status:
+            raise UserError(f"the player {_fate(status)}; see --player")
 
-    def run(self) -> None:
-        """Write until all is written, or whoever listens has heard enough."""
-        assert self._process.stdin is not None
-        pipe = self._process.stdin.fileno()
-        piece = max(1, int(self._rate * _PIECE_S)) if self._paced else 1 << 16
-        begun = time.monotonic()
+    def _start(self) -> subprocess.Popen[bytes]:
         try:
-            while self.given < len(self._wav):
-                ahead_s = self.given / self._rate - (time.monotonic() - begun)
-                if self._paced and ahead_s > _AHEAD_S:
-                    time.sleep(ahead_s - _AHEAD_S)
-                self.given += os.write(pipe, self._wav[self.given : self.given + piece])
-        except BrokenPipeError:
+            if self._command is not None:
+                return subprocess.Popen(self._command, shell=True, stdin=subprocess.PIPE)
+            return subprocess.Popen(self._arguments, stdin=subprocess.PIPE)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"{self._arguments[0]}: cannot start the player: {why}") from None
+
+    def _feed(self, process: subprocess.Popen[bytes], wav: memoryview) -> None:
+        """Write until all is written, or the program reads no more; then it sees the end."""
+        assert process.stdin is not None
+        pipe = process.stdin.fileno()
+        os.set_blocking(pipe, False)
+        paced = self._command is None
+        piece = max(1, int(self._rate * _PIECE_S)) if paced else 1 << 16
+        begun = time.monotonic()
+        with suppress(BrokenPipeError):
+            while self._sent < len(wav):
+                ahead_s = self._sent / self._rate - (time.monotonic() - begun)
+                if paced and ahead_s > AHEAD_S:
+                    time.sleep(ahead_s - AHEAD_S)
+                select.select([], [pipe], [])
+                self._write(pipe, wav[self._sent : self._sent + piece])
+        # Where the pipe is read, so that what is left in it can be told when nobody writes any more. Not
+        # sooner: it would keep a program's end from being noticed.
+        with suppress(OSError):
+            self._end_of_pipe = os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK)
+        with suppress(OSError):
+            process.stdin.close()
+
+    def _write(self, pipe: int, part: memoryview) -> None:
+        """Write what the pipe has room for; an interruption cannot come between writing and counting."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
+        try:
+            self._sent += os.write(pipe, part)
+        except BlockingIOError:
             pass
         finally:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End the program if it goes on, and take note of what it took."""
+        assert process.stdin is not None
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._end_of_pipe is not None:
+            self._taken = self._sent - _unread(self._end_of_pipe)
+            os.close(self._end_of_pipe)
+            self._end_of_pipe = None
+        elif not process.stdin.closed:
+            self._taken = self._sent - _unread(process.stdin.fileno())
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _unread(pipe: int) -> int:
+    """Return how many bytes lie in a pipe; 0 where the system does not tell."""
+    count = array.array("i", [0])
+    with suppress(OSError):
+        fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+def _fate(status: int) -> str:
+    if status < 0:
+        return f"was ended by {signal.strsignal(-status) or -status}"
+    return _SHELL.get(status, f"ended with status {status}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a request to end be like Ctrl-C: what was heard is still written down."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _installed() -> tuple[str, ...]:
