@@ -364,6 +364,9 @@ class CallTable:
             # A call whose media stopped long before the capture did was over then, though nobody said BYE.
             spoken = leg.session.state is State.ANSWERED and leg.streams and not leg.media.on_hold
             over = spoken and now_ns - last_ns > _FELL_SILENT_NS
+            expired_ns = leg.timer.expired_ns(now_ns, last_ns)
+            if leg.session.state is State.ANSWERED and expired_ns is not None and not over:
+                self._stop(leg, Event.MEDIA_TIMEOUT, expired_ns, "timeout")
             self._stop(leg, Event.CAPTURE_END, last_ns if over else max(now_ns, last_ns), "capture-end")
         for leg in list(self._legs.values()):
             if leg.call_id in self._legs:
@@ -397,7 +400,10 @@ class CallTable:
             else:
                 limit_ns = setup_ns
             last_ns = leg.last_activity_ns()
-            if now_ns - last_ns > limit_ns:
+            expired_ns = leg.timer.expired_ns(now_ns, last_ns)
+            if leg.session.state is State.ANSWERED and expired_ns is not None:
+                self._stop(leg, Event.MEDIA_TIMEOUT, expired_ns, "timeout")
+            elif now_ns - last_ns > limit_ns:
                 self._stop(leg, Event.SETUP_TIMEOUT, last_ns, "timeout")
 
     def _evict(self, now_ns: int) -> None:

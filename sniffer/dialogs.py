@@ -52,7 +52,7 @@ class State(StrEnum):
 
     CALLING = "calling"  # an INVITE is under way
     RINGING = "ringing"  # ... and somewhere a phone rings (180)
-    CHALLENGED = "challenged"  # 401, 407, 3xx: the caller is expected to try again
+    CHALLENGED = "challenged"  # 401, 407, 422, 3xx: the caller is expected to try again
     CANCELLING = "cancelling"  # CANCEL seen, no final response yet
     ANSWERED = "answered"
     ABANDONED = "abandoned"  # BYE before any answer was seen: a 200 that we missed, or an early dialog left
@@ -180,7 +180,7 @@ def final_event(status: int, rang: bool) -> Event:
         return Event.BUSY
     if status == 487:
         return Event.TERMINATED
-    if status in (401, 407) or status < 400:
+    if status in (401, 407, 422) or status < 400:
         return Event.CHALLENGE
     if rang and status in (408, 480):
         return Event.NO_ANSWER

@@ -15,6 +15,7 @@ from bystander.sniffer.offers import Hop, Negotiation
 from bystander.sniffer.protection import NOTHING, PROTECTED, Guard
 from bystander.sniffer.sdp import Format
 from bystander.sniffer.session import Session
+from bystander.sniffer.sessiontimer import SessionTimer
 from bystander.sniffer.sip import Arrival, Message
 from bystander.sniffer.sipaddress import parse_address
 from bystander.sniffer.transfers import Transfer
@@ -80,6 +81,7 @@ class Leg:
         "session",
         "started_ns",
         "streams",
+        "timer",
         "transfers",
         "transport",
     )
@@ -105,6 +107,7 @@ class Leg:
         """Until when it may wait for a leg it is linked with."""
         self.links: dict[Leg, bool] = {}
         """Other legs of the same call; whether caller and callee change places there."""
+        self.timer = SessionTimer()
         self.related: dict[str, str] = {}
         """Other calls of its case, by Call-ID: what this one is to them (`transfers.py`)."""
         self.transfers: list[Transfer] = []
@@ -137,6 +140,7 @@ class Leg:
             self._parties_of(arrival)
         elif method == "INFO":
             self._info(message, time_ns)
+        self.timer.observe(message, time_ns)
         transaction = self.session.observe(message, time_ns)
         if self.session.finished and self.session.state is not State.ABANDONED:
             return []
