@@ -78,6 +78,7 @@ class Filing:
         #: Indexed since the start: answered calls by verdict, and sealed files.
         self.verdicts: Counter[str] = Counter()
         self.sealed = 0
+        self._quality = metrics.quality
 
     # -- names ------------------------------------------------------------------------------------------
 
@@ -232,6 +233,7 @@ class Filing:
             verdict: Any = entry.call["verdict"]
             if verdict is not None:
                 self.verdicts[verdict] += 1
+                self._quality.observe(entry.call)
             self.sealed += entry.sealed
             log.info("%s %s", entry.id, verdict or entry.call["state"])
 

@@ -23,7 +23,7 @@ from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.crypto import SrtpKey
 from bystander.sniffer.protection import PLAIN
-from bystander.sniffer.sdp import STATIC_FORMATS, Format
+from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS, Format
 from bystander.storage.spool import Media, read_media
 from bystander.storage.wav import write_wav
 from bystander.tones import keys_in, sides_to_search, silenced
@@ -31,8 +31,6 @@ from bystander.undecoded import MAX_BYTES, Undecoded, kept_in
 
 #: Encodings that are G.711, whatever payload type SDP gave them.
 _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
-#: Payloads that go with audio and are not audio themselves.
-SIDE_ENCODINGS = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
 SIDES = ("caller", "callee")
 #: No call lasts so long (ten days), and none rings so long before it is answered.
 _NONSENSE = 10 * 86400 * CLOCK_HZ

@@ -25,6 +25,7 @@ from prometheus_client.process_collector import ProcessCollector
 from bystander import __version__
 from bystander.condition import Condition
 from bystander.errors import UserError
+from bystander.qualitymetrics import QualityMetrics
 from bystander.sniffer.calls import METHODS
 
 #: The statuses that tell an administrator something by themselves; the rest of a class is counted as "4xx".
@@ -97,6 +98,7 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self.registry,
         )
+        self.quality = QualityMetrics(self.registry)
         self._totals = Totals()
         ProcessCollector(registry=self.registry)
         self.registry.register(self)

@@ -22,6 +22,7 @@ from bystander.digits import DigitSettings, by_info
 from bystander.finish import Job
 from bystander.finished import Finished, FinishedCall, Orphan, facts_of, joined_midway, media_of
 from bystander.hepinput import feed_hep_of_wire
+from bystander.quality import missed_audibly
 from bystander.report import stream_object
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.calls import Call, CallSettings, CallTable
@@ -116,6 +117,7 @@ class Pipeline:
             capacity=settings.max_streams,
             expected=self.calls.expects,
             guard=self.calls.guards.mode,
+            clock_of=self.calls.clock_of,
             first_id=first_stream_id,
         )
         self._recovered: dict[int, RecoveredStream] = {}
@@ -436,7 +438,8 @@ class Pipeline:
                 continue
             stream, file, memory = taken
             figures = stream.figures
-            loss = loss or isinstance(stream, RecoveredStream) or stream.id in self._lossy
+            measures = stream.measures
+            loss = loss or measures is None or missed_audibly(measures) or stream.id in self._lossy
             self._lossy.discard(stream.id)
             exchange = self.media_ports.key_exchange(stream.src, stream.dst)
             media.append(media_of(stream, file, memory, claimed, exchange))
@@ -449,6 +452,7 @@ class Pipeline:
                     payload_types=stream.payload_types,
                     figures=figures,
                     formats=claimed.formats,
+                    measures=measures,
                     srtp=claimed.encrypted or exchange is not None,
                     by=claimed.by,
                     tunnel=stream.tunnel,
@@ -496,6 +500,7 @@ class Pipeline:
             first_ns=stream.first_ns,
             payload_types=stream.payload_types,
             figures=stream.figures,
+            measures=stream.measures,
             tunnel=stream.tunnel,
         )
         if self.settings.keep_unclaimed:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bystander.moments import length
 from bystander.output import plain
+from bystander.quality import summary
 
 if TYPE_CHECKING:
     from bystander.sniffer.ladder import Ladder
@@ -168,6 +169,7 @@ def _facts(
         by = f" by {call['ended_by']}" if name == "ended" and call["ended_by"] else ""
         yield name, _when(call[f"{name}_at"], zone) + by if call[f"{name}_at"] else None
     yield "duration", f"{call['duration_s']:.3f} s" if call["answered_at"] else None
+    yield "quality", summary(call)
     yield "transport", call["transport"]
     media = call.get("media") or []
     yield "media", ", ".join(media) if media != ["audio"] else None

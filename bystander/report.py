@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bystander.digits import Mask, masked
-from bystander.finish import SIDE_ENCODINGS, Written
+from bystander.finish import Written
 from bystander.opening import Opening
+from bystander.quality import quality_object
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
-from bystander.sniffer.sdp import STATIC_FORMATS, Format
-from bystander.sniffer.streams import Figures
+from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS, Format
+from bystander.sniffer.streams import Figures, Measures
 from bystander.sniffer.transfers import Transfer
 from bystander.verdict import Evidence, judge
 
@@ -55,17 +56,19 @@ def stream_object(
     payload_types: list[int],
     figures: Figures,
     formats: dict[int, Format] | None = None,
+    measures: Measures | None = None,
     srtp: bool = False,
     by: str | None = None,
     tunnel: str = "",
 ) -> dict[str, Any]:
     """Describe one RTP stream; ``by`` is left out for a stream that no call claimed."""
+    codec = codec_of(payload_types, formats or {})
     owner = {} if by is None else {"by": by}
     return owner | {
         "src": format_endpoint(src),
         "dst": format_endpoint(dst),
         "ssrc": f"{ssrc:#010x}",
-        "codec": codec_of(payload_types, formats or {}),
+        "codec": codec,
         "payload_types": sorted(payload_types),
         "packets": figures.packets,
         "lost": figures.lost,
@@ -75,6 +78,7 @@ def stream_object(
         "first_at": rfc3339(first_ns),
         "last_at": rfc3339(figures.last_ns),
         "srtp": srtp,
+        "quality": quality_object(figures, measures, codec),
         "tunnel": tunnel or None,
     }
 

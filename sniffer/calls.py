@@ -24,6 +24,7 @@ from bystander.sniffer.guarding import Guards
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.midcall import ending_media
+from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS
 from bystander.sniffer.session import begins_anew, opens_session
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.transfers import Transfers, relate
@@ -223,6 +224,11 @@ class CallTable:
     def expects(self, src: Endpoint, dst: Endpoint) -> bool:
         """Return whether a session description has announced media at one of two endpoints."""
         return self._claims.announced(src) or self._claims.announced(dst)
+
+    def clock_of(self, stream: StreamLike, pt: int) -> int | None:
+        """Return the RTP clock of a payload type that is audio of its own, in Hz; None if it is not known."""
+        known = self._claims.format_of(stream, pt) or STATIC_FORMATS.get(pt)
+        return known.clock_hz if known is not None and known.encoding not in SIDE_ENCODINGS else None
 
     def stream_started(self, stream: StreamLike) -> None:
         """Take a new stream, whether or not a description has announced it."""

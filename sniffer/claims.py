@@ -187,6 +187,14 @@ class Claims:
         """Return the claims on an endpoint."""
         return self._claims.get(endpoint, [])
 
+    def format_of(self, stream: StreamLike, pt: int) -> Format | None:
+        """Return what a payload type means on the way of a stream, as its receiver says, else its sender."""
+        for endpoint in (stream.dst, stream.src):
+            for claim in reversed(self._claims.get(endpoint, ())):
+                if pt in claim.formats:
+                    return claim.formats[pt]
+        return None
+
     def speaks(self, call: Hashable, endpoint: Endpoint) -> bool:
         """Return whether a call has a claim on an endpoint, whoever's."""
         return any(claim.call is call for claim in self._claims.get(endpoint, ()))

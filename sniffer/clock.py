@@ -13,9 +13,6 @@ clock part company:
   hundred parts per million apart are a third of a second apart after an hour (C16). At most four samples a
   second are inserted or dropped, which nobody hears. More than a second is a mistake made earlier, and put
   right at once.
-
-Jitter (RFC 3550 §6.4.1) is a recurrence, but a linear one: its value after a run of packets, and the sum of
-its values through the run, are weighted sums of the differences, so no loop over packets is needed.
 """
 
 from __future__ import annotations
@@ -26,6 +23,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.sniffer.delays import Delays
+from bystander.sniffer.jitter import Jitter
 from bystander.sniffer.sequence import running_sum
 
 #: G.711's clock; streams of other clocks keep their packets and are timed when they are decoded.
@@ -40,12 +39,13 @@ _DRIFT = CLOCK_HZ // 100
 _MAX_CORRECTION = 4
 #: Windows in which the anchor itself may still move: the first may have begun with its last packet.
 _SETTLING = 2
-_GAIN = 15 / 16
 _FAR = np.iinfo(np.int64).max
 #: A stall is told from a hold by the burst after it: this far ahead of the clock, within that time.
 _BURST = 3 * CLOCK_HZ // 50
 _BURST_NS = 500_000_000
 _NO_TIME = np.iinfo(np.int64).min
+#: A packet later than the earliest of its second by this (100 ms) is thrown away by a telephone's buffer.
+LATE: Final = CLOCK_HZ // 10
 #: No clock is set back by so much in the middle of a call (a minute).
 _NONSENSE = 60 * CLOCK_HZ
 
@@ -65,6 +65,12 @@ class Clocks:
         self._length = np.zeros(capacity, np.int64)
         self._offset = np.zeros(capacity, np.int64)
         self._least_delay = np.full(capacity, _FAR, np.int64)
+        self._most_delay = np.zeros(capacity, np.int64)
+        #: What has been added to positions against drift: with it, delays lie on the line of the sender's
+        #: clock.
+        self._corrected = np.zeros(capacity, np.int64)
+        #: Packets too late to be heard by who received them.
+        self.late = np.zeros(capacity, np.int64)
         self._windows = np.zeros(capacity, np.int64)
         self._started = np.zeros(capacity, bool)
         self._by_size = np.zeros(capacity, bool)
@@ -73,9 +79,8 @@ class Clocks:
         self._paused_offset = np.zeros(capacity, np.int64)
         #: Streams that must be placed one packet at a time.
         self._watched = np.zeros(capacity, bool)
-        self._jitter = np.zeros(capacity)
-        self._jitter_sum = np.zeros(capacity)
-        self._jitter_count = np.zeros(capacity, np.int64)
+        self.jitter = Jitter(capacity)
+        self.delays = Delays(capacity)
         self.jumps = 0
 
     def start(self, stream: int) -> None:
@@ -84,9 +89,10 @@ class Clocks:
         self._by_size[stream] = self._watched[stream] = False
         self._paused_ns[stream] = _NO_TIME
         self._least_delay[stream] = _FAR
+        self._most_delay[stream] = self._corrected[stream] = self.late[stream] = 0
         self._windows[stream] = 0
-        self._jitter[stream] = self._jitter_sum[stream] = 0.0
-        self._jitter_count[stream] = 0
+        self.jitter.start(stream)
+        self.delays.start(stream)
 
     def started(self, stream: int) -> bool:
         """Tell whether the stream has a timeline yet."""
@@ -94,8 +100,7 @@ class Clocks:
 
     def jitter_ms(self, stream: int) -> float:
         """Return the mean of the interarrival jitter over the stream's packets, in milliseconds."""
-        count = int(self._jitter_count[stream])
-        return float(self._jitter_sum[stream]) / count * 1000 / CLOCK_HZ if count else 0.0
+        return self.jitter.mean_ms(stream)
 
     def place(
         self,
@@ -166,24 +171,38 @@ class Clocks:
         least = np.minimum.reduceat(delay, heads)
         if (least < -_NONSENSE).any():
             least = np.minimum.reduceat(np.where(delay < -_NONSENSE, _FAR, delay), heads)
-        self._least_delay[who] = np.minimum(self._least_delay[who], least)
-        self._add_jitter(who, heads, lengths, spread, fresh)
+        most = np.maximum.reduceat(delay, heads)
+        before_this = self._least_delay[who]
+        anew = before_this == _FAR
+        least = np.minimum(before_this, least)
+        self._least_delay[who] = least
+        self._most_delay[who] = np.where(anew, most, np.maximum(self._most_delay[who], most))
+        late = most - least > LATE
+        if late.any():
+            too_late = delay - np.repeat(least, lengths) > LATE
+            self.late[who] += np.add.reduceat(too_late.astype(np.int64), heads)
+        self.jitter.add(who, heads, lengths, spread, fresh)
         return position
 
-    def end_window(self, streams: NDArray[np.int64]) -> None:
-        """Correct anchors by the least delay seen in the window that is over; ``streams`` are those alive."""
+    def end_window(self, streams: NDArray[np.int64], window: int) -> None:
+        """Correct anchors by the least delay seen in a window that is over; ``streams`` are those alive."""
         seen = streams[self._least_delay[streams] != _FAR]
         least = self._least_delay[seen]
         self._least_delay[seen] = _FAR
+        raw = least + self._corrected[seen]
+        self.delays.note(seen, window, raw, raw + self._most_delay[seen] - least)
+        self.jitter.look(seen)
         first = self._windows[seen] < _SETTLING
         self._windows[seen] += 1
         self.epoch_ns[seen[first]] += least[first] * _NS_PER_SAMPLE
+        self._corrected[seen[first]] += least[first]
         wandered = seen[~first & (np.abs(least) > _DRIFT)]
         if len(wandered):
             by = least[~first & (np.abs(least) > _DRIFT)]
             by = np.where(np.abs(by) > _JUMP, by, np.clip(by, -_MAX_CORRECTION, _MAX_CORRECTION))
             self._offset[wandered] += by
             self._end[wandered] += by
+            self._corrected[wandered] += by
 
     def anchor_ns(self, stream: int) -> int:
         """Return the capture time of position 0, ns, settled by what has come so far."""
@@ -246,6 +265,7 @@ class Clocks:
         epoch = int(self.epoch_ns[who])
         by_size = bool(self._by_size[who])
         paused_ns, paused_offset = int(self._paused_ns[who]), int(self._paused_offset[who])
+        anchored = False
         for seq, add, waited, time, samples, jumped, short in packets:
             timestamp += add
             position = timestamp + offset
@@ -256,11 +276,13 @@ class Clocks:
                 if by_size:
                     position = end + length * (step - 1)
                     if waited - length * step >= _SETTLED:
+                        anchored = True
                         position = _by_time((time - epoch) // _NS_PER_SAMPLE, end)
                 elif jumped:
                     if waited > add == length and step == 1:
                         paused_ns, paused_offset = time, offset
                     position = _by_time((time - epoch) // _NS_PER_SAMPLE, end)
+                    anchored = True
                     self.jumps += 1
                 else:
                     if paused_ns != _NO_TIME:
@@ -268,6 +290,7 @@ class Clocks:
                             paused_ns = _NO_TIME
                         elif position - (time - epoch) // _NS_PER_SAMPLE > _BURST:
                             paused_ns = _NO_TIME
+                            anchored = True
                             position = timestamp + paused_offset
                             end = position
                     if short and position < end:
@@ -277,31 +300,13 @@ class Clocks:
             elif by_size or jumped:
                 position = end - length * (1 - step)
             positions.append(position)
+        if anchored:
+            self.delays.restart(who)
         self._offset[who] = offset
         self._by_size[who] = by_size
         self._paused_ns[who], self._paused_offset[who] = paused_ns, paused_offset
         self._watched[who] = by_size or paused_ns != _NO_TIME
         return positions
-
-    def _add_jitter(
-        self,
-        who: NDArray[np.int64],
-        heads: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        spread: NDArray[np.float64],
-        fresh: NDArray[np.bool_],
-    ) -> None:
-        """Advance each stream's jitter, J += (|D| - J)/16, over its packets, and the sum of J."""
-        tails = heads + lengths
-        age = np.repeat(tails, lengths) - np.arange(1, len(spread) + 1)
-        decay = _GAIN ** np.minimum(age, 400)
-        last = np.add.reduceat(spread * decay, heads) / 16
-        total = np.add.reduceat(spread * (1 - decay * _GAIN), heads)
-        kept = _GAIN ** lengths.astype(np.float64)
-        before = self._jitter[who]
-        self._jitter_sum[who] += before * (1 - kept) * _GAIN / (1 - _GAIN) + total
-        self._jitter[who] = before * kept + last
-        self._jitter_count[who] += lengths - fresh
 
 
 def _by_time(position: int, end: int) -> int:

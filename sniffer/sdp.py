@@ -41,6 +41,9 @@ STATIC_FORMATS = {
     33: Format("MP2T", 90000), 34: Format("H263", 90000),
 }  # fmt: skip
 
+#: Payloads that go with audio and are not audio themselves.
+SIDE_ENCODINGS = frozenset({"CN", "TELEPHONE-EVENT", "RED"})
+
 
 @dataclass(slots=True)
 class Media:

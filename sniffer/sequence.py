@@ -3,13 +3,16 @@
 Packets come sorted by stream, and within a stream in order of arrival. Each is compared with the one before
 it; the differences, summed, are the extended sequence numbers. A stream whose differences are all positive
 has neither duplicates nor reordering in this block, which is nearly always so; the others are sorted once
-more. Which numbers have been seen is remembered for the last thousand of each stream.
+more. Which numbers have been seen is remembered for the last thousand of each stream. What is passed over
+goes to `losses.py`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bystander.sniffer.losses import Holes, Losses
 
 _WINDOW = 1024
 #: A step back by more than this is a sender that started over, not a late packet.
@@ -55,6 +58,7 @@ class Sequences:
         self.reordered = np.zeros(capacity, np.int64)
         self.last_ns = np.zeros(capacity, np.int64)
         self._seen = np.zeros((capacity, _WINDOW), np.uint8)
+        self.losses = Losses(capacity, self.came)
 
     def start(self, stream: int, seq: int, time_ns: int) -> None:
         """Begin a stream whose first packet, still to be fed, has this sequence number and time."""
@@ -67,10 +71,20 @@ class Sequences:
         self.received[stream] = self.duplicates[stream] = self.reordered[stream] = 0
         self.last_ns[stream] = time_ns
         self._seen[stream] = 0
+        self.losses.start(stream)
 
     def lost(self, stream: int) -> int:
         """Return how many packets between the first and the last number never came."""
         return max(0, int(self.top[stream] - self.bottom[stream] + 1 - self.received[stream]))
+
+    def latest(self, stream: int) -> int:
+        """Return the latest sequence number as it stood in the packet."""
+        return int(self._last_seq[stream]) & 0xFFFF
+
+    def came(self, stream: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of some packets have come: bool[n]; of the last thousand of a stream it is known."""
+        seen: NDArray[np.bool_] = self._seen[stream, number & (_WINDOW - 1)] == self._epoch(number)
+        return seen & (number > self.top[stream] - _WINDOW)
 
     def feed(
         self,
@@ -86,10 +100,12 @@ class Sequences:
         step[1:] = seq[1:] - seq[:-1]
         step[heads] = seq[heads] - self._last_seq[who]
         step = ((step + 32768) & 0xFFFF) - 32768
-        odd_steps = (step < 1) | (step > _MIN_LOSS)
+        # Nearly always the next number is the next packet's.
+        other = np.flatnonzero(step != 1)
         odd: NDArray[np.bool_] | None = None
         extended = running_sum(step, heads, self.last[who])
-        if odd_steps.any():
+        odd_steps = other[(step[other] < 1) | (step[other] > _MIN_LOSS)] if len(other) else other
+        if len(odd_steps):
             odd = np.logical_or.reduceat((step < 1), heads)
             restarts = self._restarts(step, odd_steps, heads, who, time_ns)
             for i in np.unique(np.searchsorted(heads, restarts, side="right") - 1).tolist():
@@ -101,7 +117,11 @@ class Sequences:
         duplicate = None
         lengths = tails - heads + 1
         if odd.any():
-            duplicate = self._sort_out(np.repeat(odd, lengths), stream, extended)
+            disturbed = np.repeat(odd, lengths)
+            duplicate = self._sort_out(disturbed, stream, extended, heads, time_ns)
+            other = other[~disturbed[other]]
+        if len(other):
+            self._note_holes(stream, other, extended[other] - step[other], extended, heads, time_ns)
         slot = extended & (_WINDOW - 1)
         self._seen[stream, slot] = self._epoch(extended)
         self.last[who] = extended[tails]
@@ -127,13 +147,12 @@ class Sequences:
     def _restarts(
         self,
         step: NDArray[np.int64],
-        odd: NDArray[np.bool_],
+        at: NDArray[np.int64],
         heads: NDArray[np.int64],
         who: NDArray[np.int64],
         time_ns: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """Return the packets, among those with ``odd`` steps, whose sender has started to count elsewhere."""
-        at = np.flatnonzero(odd)
+        """Return the packets, among those ``at`` odd steps, whose sender has started to count elsewhere."""
         before = time_ns[np.maximum(at - 1, 0)]
         is_head = np.isin(at, heads, assume_unique=True)
         if is_head.any():
@@ -158,8 +177,28 @@ class Sequences:
             numbers.append(number)
         return numbers
 
+    def _note_holes(
+        self,
+        stream: NDArray[np.int64],
+        at: NDArray[np.int64],
+        behind: NDArray[np.int64],
+        extended: NDArray[np.int64],
+        heads: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
+    ) -> None:
+        """Note what is missing between the packets ``at`` some places and the numbers ``behind`` them."""
+        before_ns = time_ns[np.maximum(at - 1, 0)]
+        first = np.isin(at, heads, assume_unique=True)
+        before_ns[first] = self.last_ns[stream[at[first]]]
+        self.losses.note(Holes(stream[at], behind + 1, extended[at] - 1, before_ns, time_ns[at]))
+
     def _sort_out(
-        self, odd: NDArray[np.bool_], stream: NDArray[np.int64], extended: NDArray[np.int64]
+        self,
+        odd: NDArray[np.bool_],
+        stream: NDArray[np.int64],
+        extended: NDArray[np.int64],
+        heads: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """Find duplicates among the packets marked ``odd`` and count reordering: bool[n], true for copies."""
         at = np.flatnonzero(odd)
@@ -182,6 +221,10 @@ class Sequences:
         late = (joint < before) & ~copy
         if late.any():
             np.add.at(self.reordered, who[late], 1)
+        gap = np.flatnonzero(joint > before + 1)
+        if len(gap):
+            behind = before[gap] - (who[gap] << 40)
+            self._note_holes(stream, at[gap], behind, extended, heads, time_ns)
         result = np.zeros(len(stream), bool)
         result[at] = copy
         return result

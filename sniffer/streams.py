@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -34,7 +33,11 @@ from bystander.sniffer.keeping import PLAIN, STEP, WHOLE, bytes_held, looks_prot
 from bystander.sniffer.probation import Probation
 from bystander.sniffer.rtp import RtpPackets, read_rtp
 from bystander.sniffer.sequence import Sequences, heads_of
+from bystander.sniffer.stream import Figures, Measures, Stream, StreamSink
+from bystander.sniffer.timing import Timing
 from bystander.sniffer.tunnels import tunnel_name
+
+__all__ = ["Figures", "Measures", "Stream", "StreamObserver", "StreamSink", "StreamTable"]
 
 #: More than this in one packet (half a second of G.711) is not telephone audio.
 MAX_G711_BYTES: Final = 4000
@@ -42,117 +45,20 @@ MAX_G711_BYTES: Final = 4000
 _SET_BACK: Final = 60
 #: Kept packets are handed on in runs of about this many bytes.
 _KEPT_BYTES: Final = 65536
+#: Streams heard within this time count as active.
+_LATELY_NS: Final = 1_500_000_000
 #: A stream that has said nothing for so long gives up its place when places are short.
 _SILENT_NS: Final = 2_000_000_000
 
 
-class StreamSink(Protocol):
-    """Where the media of streams goes; arrays are valid only during the call."""
+class StreamObserver(Protocol):
+    """Who wants to know of streams as they come, and of the seconds of the capture clock."""
 
-    def audio(self, stream: Stream, position: int, law: int, samples: NDArray[np.uint8]) -> None:
-        """Take a run of G.711 whose first byte is sample ``position`` of the stream's timeline."""
+    def opened(self, stream: Stream) -> None:
+        """A stream has begun."""
 
-    def packets(self, stream: Stream, run: PacketRun) -> None:
-        """Take packets that are kept as they came."""
-
-    def whole(self, stream: Stream, run: PacketRun) -> None:
-        """Take packets that are kept with their headers and tags, as they stood on the wire."""
-
-    def disown(self, stream: Stream) -> None:
-        """Forget the audio and packets of a stream so far: they were not what they seemed to be."""
-
-
-class Stream:
-    """One RTP stream: it lives from its first packet until the table forgets it; its figures outlive that."""
-
-    __slots__ = (
-        "_figures",
-        "_table",
-        "dst",
-        "explained",
-        "first_ns",
-        "id",
-        "kept",
-        "key",
-        "number",
-        "payload_types",
-        "src",
-        "ssrc",
-        "tunnel",
-        "whole",
-    )
-
-    def __init__(
-        self,
-        table: StreamTable,
-        number: int,
-        ident: int,
-        key: int,
-        src: Endpoint,
-        dst: Endpoint,
-        ssrc: int,
-        first_ns: int,
-        tunnel: str,
-    ) -> None:
-        self._table: StreamTable | None = table
-        self._figures: Figures | None = None
-        self.number = number
-        self.id = ident
-        self.key = key
-        self.src = src
-        self.dst = dst
-        self.ssrc = ssrc
-        self.first_ns = first_ns
-        self.tunnel = tunnel
-        self.payload_types: list[int] = []
-        self.kept: list[PacketRun] = []
-        self.whole: list[PacketRun] = []
-        self.explained = False
-        """Whether a description has said if the stream is protected."""
-
-    @property
-    def figures(self) -> Figures:
-        """Return the stream's figures as they stand."""
-        if self._table is None:
-            assert self._figures is not None
-            return self._figures
-        return self._table.figures(self.number)
-
-    @property
-    def last_ns(self) -> int:
-        """Capture time of the latest packet, ns."""
-        return self.figures.last_ns if self._table is None else self._table.last_ns(self.number)
-
-    @property
-    def packets(self) -> int:
-        """Distinct sequence numbers received."""
-        return self.figures.packets
-
-    @property
-    def alive(self) -> bool:
-        """True until the table has forgotten the stream."""
-        return self._table is not None
-
-    def freeze(self) -> None:
-        """Keep the figures of now; the table is about to forget the stream."""
-        self._figures = self.figures
-        self._table = None
-
-    def __repr__(self) -> str:
-        return f"<Stream {self.src[0]}:{self.src[1]} > {self.dst[0]}:{self.dst[1]} {self.ssrc:#010x}>"
-
-
-@dataclass(slots=True, frozen=True)
-class Figures:
-    """What was counted of a stream. ``epoch_ns`` is the capture time of sample 0, None without G.711."""
-
-    packets: int
-    lost: int
-    duplicates: int
-    reordered: int
-    jitter_ms: float
-    last_ns: int
-    epoch_ns: int | None
+    def second(self, now_ns: int) -> None:
+        """All packets from before this time have been counted."""
 
 
 class StreamTable:
@@ -162,8 +68,9 @@ class StreamTable:
 
     ``sink`` takes the media. ``expected(src, dst)`` says that SDP has announced a stream, which then needs
     no probation. ``guard(src, dst)`` says what to do with a stream's packets by its descriptions (PLAIN,
-    WHOLE, SEALED of `keeping.py`), None if there are none yet. ``keep_packets`` keeps G.711 packets too,
-    beside their audio (for comparisons).
+    WHOLE, SEALED of `keeping.py`), None if there are none yet. ``clock_of(stream, pt)`` says in Hz how
+    timestamps of a payload type count, where that is audio and known. ``keep_packets`` keeps G.711 packets
+    too, beside their audio (for comparisons).
     """
 
     def __init__(
@@ -173,6 +80,8 @@ class StreamTable:
         capacity: int = 16384,
         expected: Callable[[Endpoint, Endpoint], bool] | None = None,
         guard: Callable[[Endpoint, Endpoint], int | None] | None = None,
+        clock_of: Callable[[Stream, int], int | None] | None = None,
+        observer: StreamObserver | None = None,
         keep_packets: bool = False,
         first_id: int = 1,
     ) -> None:
@@ -185,6 +94,8 @@ class StreamTable:
         self._alive: NDArray[np.int64] | None = np.zeros(0, np.int64)
         self._sequences = Sequences(self._capacity)
         self._clocks = Clocks(self._capacity)
+        self._timing = Timing(self._capacity, clock_of)
+        self._observer = observer
         self._last_pt = np.zeros(self._capacity, np.uint8)
         self._arena = Arena(self._capacity, self._flush_audio)
         self._guard = guard
@@ -236,10 +147,28 @@ class StreamTable:
             lost=sequences.lost(number),
             duplicates=int(sequences.duplicates[number]),
             reordered=int(sequences.reordered[number]),
-            jitter_ms=self._clocks.jitter_ms(number),
+            jitter_ms=(self._clocks if self._clocks.started(number) else self._timing).jitter.mean_ms(number),
             last_ns=int(sequences.last_ns[number]),
             epoch_ns=self._clocks.anchor_ns(number) if self._clocks.started(number) else None,
         )
+
+    def measures(self, number: int) -> Measures:
+        """Return how the stream with this number came."""
+        g711 = self._clocks.started(number)
+        timed = self._clocks if g711 else self._timing
+        return Measures(
+            losses=self._sequences.losses.figures(number),
+            delays=timed.delays.figures(number),
+            timed=g711 or self._timing.measured(number),
+            jitter_most_ms=timed.jitter.most_ms(number),
+            late=int(timed.late[number]),
+        )
+
+    def progress(self, stream: Stream) -> tuple[int, int] | None:
+        """Return how many packets of a stream are missing so far, and its latest sequence number."""
+        if not stream.alive:
+            return None
+        return self._sequences.lost(stream.number), self._sequences.latest(stream.number)
 
     def last_ns(self, number: int) -> int:
         """Return the capture time of the latest packet of the stream with this number, ns."""
@@ -254,6 +183,8 @@ class StreamTable:
         self._flush_kept(stream)
         tail = self._arena.tail(stream.number)
         self._set_mode(stream.number, PLAIN)
+        self._sequences.losses.end(stream.number)
+        self._timing.forget(stream.number)
         stream.freeze()
         self._flows.remove(stream.key)
         self._streams[stream.number] = None
@@ -341,9 +272,12 @@ class StreamTable:
         self._flows.add(key, number)
         self._sequences.start(number, int(packets.seq[first]), time_ns)
         self._clocks.start(number)
+        self._timing.start(number)
         self._arena.start(number)
         self._last_pt[number] = packets.pt[first]
         self.started.append(stream)
+        if self._observer is not None:
+            self._observer.opened(stream)
         return True
 
     def _set_mode(self, number: int, mode: int) -> None:
@@ -372,8 +306,15 @@ class StreamTable:
     def _enter(self, window: int) -> None:
         # A packet from before the window is out of order, unless the clock itself was set back.
         if window > self._window or window < self._window - _SET_BACK:
-            self._window = window
-            self._clocks.end_window(self._all())
+            before, self._window = self._window, window
+            alive = self._all()
+            self._clocks.end_window(alive, before)
+            self._timing.end_window(alive, before)
+            now_ns = window * WINDOW_NS
+            heard = int(np.count_nonzero(self._sequences.last_ns[alive] > now_ns - _LATELY_NS))
+            self._sequences.losses.settle(now_ns, heard)
+            if self._observer is not None:
+                self._observer.second(now_ns)
 
     def _feed_window(self, packets: RtpPackets, numbers: NDArray[np.int32], datagrams: Datagrams) -> None:
         # A stable sort of 16-bit numbers is a radix sort: streams come together, arrival order stays.
@@ -404,6 +345,7 @@ class StreamTable:
         if not sound.all():
             self.counters["g711-oversized"] += int(np.count_nonzero(plain & (packets.size > MAX_G711_BYTES)))
             other = np.flatnonzero(~plain)
+            self._measure(packets.take(other), stream[other])
             self._keep_packets(packets.take(other), stream[other], extended[other])
             at = np.flatnonzero(sound)
             if self._keep:
@@ -447,6 +389,9 @@ class StreamTable:
             timed, who = packets.take(g711), stream[g711]
             size = np.maximum(timed.size // STEP, 1) * STEP
             self._clocks.place(who, heads_of(who), extended[g711], timed.ts, timed.time_ns, size)
+        if len(g711) < len(packets):
+            other = np.flatnonzero((packets.pt != PCMA) & (packets.pt != PCMU))
+            self._measure(packets.take(other), stream[other])
         at = np.flatnonzero(mode == WHOLE)
         whole = packets.take(at)
         offset, size = datagrams.offset[whole.which], datagrams.size[whole.which]
@@ -456,6 +401,14 @@ class StreamTable:
                 owner.whole.append(run)
                 if bytes_held(owner.whole) > _KEPT_BYTES:
                     self._flush_kept(owner)
+
+    def _measure(self, packets: RtpPackets, stream: NDArray[np.int64]) -> None:
+        """Measure how packets that are not G.711 came."""
+        for number in np.unique(stream[~self._timing.known(stream)]).tolist():
+            owner = self._streams[number]
+            if owner is not None:
+                self._timing.wait_for_clock(owner)
+        self._timing.feed(stream, packets.pt, packets.ts, packets.time_ns)
 
     def _keep_packets(
         self, packets: RtpPackets, stream: NDArray[np.int64], extended: NDArray[np.int64]

@@ -39,7 +39,7 @@ def run(packets: list[Packet], cuts: list[int] | None = None, close: bool = True
         now = int(batch[0, 3]) // WINDOW_NS
         if window is None or now > window:
             window = now
-            clocks.end_window(np.array(streams))
+            clocks.end_window(np.array(streams), window)
         order = np.argsort(batch[:, 0], kind="stable")
         stream, extended, ts, time_ns, size = batch[order].T.copy()
         placed = clocks.place(stream, heads_of(stream), extended, ts & 0xFFFFFFFF, time_ns, size)
@@ -210,7 +210,7 @@ def test_two_clocks_that_differ_are_no_further_apart_after_an_hour(ppm: int, ms_
     clocks.start(0)
     places = []
     for part in np.split(index, np.flatnonzero(np.diff(time_ns // WINDOW_NS)) + 1):
-        clocks.end_window(np.zeros(1, np.int64))
+        clocks.end_window(np.zeros(1, np.int64), 0)
         ts = part * (20 if ms_counter else 160)
         places.append(
             clocks.place(

@@ -1,0 +1,97 @@
+"""The quality of a stream as its JSON object has it: what was measured, where, and what it sounds like.
+
+The point of measurement is the mirror port: what is lost behind it is not seen, and what the capture itself
+has lost is told apart (C23) and does not count against the network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bystander.codecs.emodel import burst_ratio, mos, r_factor
+
+if TYPE_CHECKING:
+    from bystander.sniffer.stream import Figures, Measures
+
+#: Packets of one stream that the capture lost, beyond which its recording has a hole that can be heard.
+AUDIBLE: Final = 5
+MEASURED_AT: Final = "capture point"
+
+
+def quality_object(figures: Figures, measures: Measures | None, codec: str | None) -> dict[str, Any] | None:
+    """Describe how a stream came; None for one that an earlier process measured."""
+    if measures is None:
+        return None
+    losses, delays = measures.losses, measures.delays
+    expected = figures.packets + figures.lost
+    capture = min(losses.capture, figures.lost)
+    network = figures.lost - capture
+    late = min(measures.late, figures.packets)
+    gap_packets = max(expected - losses.burst_packets, 0)
+    timed = measures.timed and delays.seconds > 0
+    reckoned = max(expected - capture, 1)
+    rating = None
+    if codec is not None and measures.timed:
+        share = 100 * min(1.0, (network + late) / reckoned)
+        rating = r_factor(codec, share, burst_ratio(network, losses.runs, reckoned))
+    return {
+        "measured_at": MEASURED_AT,
+        "expected": expected,
+        "lost_percent": _round(100 * network / reckoned, 3),
+        "capture_lost": capture,
+        "late": late if timed else None,
+        "bursts": losses.bursts,
+        "burst_density_percent": _share(losses.burst_lost, losses.burst_packets),
+        "gap_density_percent": _share(losses.isolated, gap_packets),
+        "longest_gap_ms": _round(losses.longest_ns / 1e6, 1),
+        "jitter_max_ms": _round(measures.jitter_most_ms, 3) if measures.timed else None,
+        "delay_variation_ms": {
+            "median": _round(delays.median_ms, 2),
+            "p95": _round(delays.p95_ms, 2),
+            "max": _round(delays.most_ms, 2),
+        }
+        if timed
+        else None,
+        "clock_drift_ppm": _round(delays.drift_ppm, 2),
+        "clock_drift_error_ppm": _round(delays.drift_error_ppm, 2),
+        "r_factor": _round(rating, 1),
+        "mos_lq": None if rating is None else _round(mos(rating), 2),
+    }
+
+
+def missed_audibly(measures: Measures | None) -> bool:
+    """Tell whether the capture lost so much of a stream that its recording is partial."""
+    return measures is not None and measures.losses.capture >= AUDIBLE
+
+
+def _share(part: int, whole: int) -> float:
+    return round(100 * part / whole, 3) if whole else 0.0
+
+
+def _round(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def heard_quality(call: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return who said it and the stream object of the fullest stream of each side: the one that is heard."""
+    best: dict[str, dict[str, Any]] = {}
+    for stream in call["streams"]:
+        known = best.get(stream.get("by", ""))
+        if stream.get("quality") and (known is None or stream["packets"] > known["packets"]):
+            best[stream.get("by", "")] = stream
+    return sorted(best.items())
+
+
+def summary(call: dict[str, Any]) -> str | None:
+    """Say in one line how each side of a call came; None where nothing was measured."""
+    said = []
+    for by, stream in heard_quality(call):
+        quality = stream["quality"]
+        words = [] if quality["mos_lq"] is None else [f"MOS {quality['mos_lq']:.1f}"]
+        words.append(f"loss {quality['lost_percent']:.1f} %")
+        if quality["jitter_max_ms"] is not None:
+            words.append(f"jitter {stream['jitter_ms']:.1f} ms")
+        if quality["capture_lost"]:
+            words.append(f"{quality['capture_lost']} packets lost by the capture")
+        said.append(f"{by} {', '.join(words)}")
+    return f"{'; '.join(said)} (listening, at the {MEASURED_AT})" if said else None
