@@ -72,6 +72,8 @@ def supervise(
 
 
 def _show(made: dict[str, Any]) -> None:
+    from bystander.moments import length
+
     screen = console()
     calls, coverage, late = made["calls"], made["coverage"], made["overdue"]
     share = "–" if coverage["share"] is None else f"{int(coverage['share'] * 10_000) / 100:g} %"
@@ -83,7 +85,8 @@ def _show(made: dict[str, Any]) -> None:
         (t("recorded of the time"), share),
         (
             t("not recorded for"),
-            f"{coverage['missing_s']:.0f} s, {len(coverage['gaps'])}x" + _parts(coverage["by_cause"], " s"),
+            f"{length(coverage['missing_s'])}, {len(coverage['gaps'])}x"
+            + _parts({cause: length(seconds) for cause, seconds in coverage["by_cause"].items()}),
         ),
         (t("without the announcement"), f"{len(made['announcements']['without'])}"),
         (t("to be checked"), f"{drawn} ({t('seed')} {checks['seed']})"),

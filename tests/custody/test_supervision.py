@@ -335,7 +335,7 @@ def test_r16_every_item_is_on_the_paper() -> None:
         ukończyć: 2 (nr 3, 4)
         brak numeru sprawy
         something-new
-        1 Zoë Żak inspektor odsłuchujący 7/26 01.01.2026 – – ważne
+        1 Zoë Żak inspektor odsłuchujący 7/26 01.01.2026 – … ważne
         Stwierdzono nieprawidłowości: 60
         i 10 dalszych
         Sekretarz Miasta
