@@ -13,6 +13,7 @@ from bystander.quality import quality_object
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
 from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS, Format
+from bystander.sniffer.siprec import RecordingSession
 from bystander.sniffer.streams import Figures, Measures
 from bystander.sniffer.transfers import Transfer
 from bystander.verdict import Evidence, judge
@@ -152,6 +153,8 @@ def call_object(
         "undecoded": [stream.described() for stream in written.undecoded],
         "recording": recording_object(written, root),
     }
+    if call.siprec is not None:
+        described["siprec"] = siprec_object(call.siprec)
     if written.announcement is not None:
         described["announcement"] = announcement_object(written.announcement)
     return described
@@ -165,6 +168,22 @@ def announcement_object(found: dict[str, Any]) -> dict[str, Any]:
         "heard_s": round(found["heard_s"], 3),
         "score": found["score"],
         "star_at": _moment(found["star_ns"]),
+    }
+
+
+def siprec_object(session: RecordingSession) -> dict[str, Any]:
+    """Describe another recorder's session: which sessions it records, and whom (RFC 7865)."""
+    labels = session.known.labels
+    return {
+        "sessions": list(session.known.sessions),
+        "participants": [
+            {
+                "aor": one.aor,
+                "name": one.name,
+                "labels": [labels[stream] for stream in one.sends if stream in labels],
+            }
+            for one in session.known.participants.values()
+        ],
     }
 
 

@@ -11,6 +11,7 @@ from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.offers import Hold
 from bystander.sniffer.sip import Arrival
+from bystander.sniffer.siprec import RecordingSession
 from bystander.sniffer.transfers import Transfer
 
 
@@ -77,6 +78,7 @@ class Call:
     evidence_truncated: bool
     transfers: list[Transfer] = field(default_factory=list)
     related: dict[str, str] = field(default_factory=dict)
+    siprec: RecordingSession | None = None
     media: list[str] = field(default_factory=list)
     """What was agreed on: audio, video, image/t38 and so on (``mediakinds.py``)."""
 
@@ -97,18 +99,21 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
     if answered_ns is not None:
         answered_ns = max(started_ns, answered_ns)  # capture clocks may run backwards (C18)
     ended_ns = session.decided_ns if session.decided_ns is not None else first.last_ns
+    caller, callee, caller_name = first.caller, first.callee, first.caller_name
+    if first.siprec is not None:
+        caller, callee, caller_name = first.siprec.names() or (caller, callee, caller_name)
+        for claimed in streams:
+            claimed.by = first.siprec.party(claimed.stream.src, claimed.stream.dst) or claimed.by
     messages = first.evidence
     if len(legs) > 1:
         messages = sorted((a for leg in legs for a in leg.evidence), key=lambda arrival: arrival.time_ns)
     return Call(
         call_id=first.call_id,
         linked_call_ids=[leg.call_id for leg in legs[1:]],
-        direction=direction(
-            office.has(first.caller, first.caller_host), office.has(first.callee, legs[-1].callee_host)
-        ),
-        caller=first.caller,
-        callee=first.callee,
-        caller_name=first.caller_name,
+        direction=direction(office.has(caller, first.caller_host), office.has(callee, legs[-1].callee_host)),
+        caller=caller,
+        callee=callee,
+        caller_name=caller_name,
         state=session.outcome,
         final_status=session.final_status,
         started_ns=started_ns,
@@ -124,6 +129,7 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
         messages=messages,
         media=list(dict.fromkeys(kind for leg in legs for kind in leg.media.kinds)),
         evidence_truncated=any(leg.evidence_dropped for leg in legs),
+        siprec=first.siprec,
         transfers=list(dict.fromkeys(transfer for leg in legs for transfer in leg.transfers)),
         related={
             call_id: relation

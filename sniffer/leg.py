@@ -18,6 +18,7 @@ from bystander.sniffer.session import Session
 from bystander.sniffer.sessiontimer import SessionTimer
 from bystander.sniffer.sip import Arrival, Message
 from bystander.sniffer.sipaddress import parse_address
+from bystander.sniffer.siprec import RecordingSession, is_recording_session
 from bystander.sniffer.transfers import Transfer
 
 #: Evidence kept of one call; the last quarter is for messages that set up, change or end it.
@@ -79,6 +80,7 @@ class Leg:
         "related",
         "released_ns",
         "session",
+        "siprec",
         "started_ns",
         "streams",
         "timer",
@@ -108,6 +110,8 @@ class Leg:
         self.links: dict[Leg, bool] = {}
         """Other legs of the same call; whether caller and callee change places there."""
         self.timer = SessionTimer()
+        self.siprec: RecordingSession | None = None
+        """What is known of it where it is another recorder's session."""
         self.related: dict[str, str] = {}
         """Other calls of its case, by Call-ID: what this one is to them (`transfers.py`)."""
         self.transfers: list[Transfer] = []
@@ -141,6 +145,7 @@ class Leg:
         elif method == "INFO":
             self._info(message, time_ns)
         self.timer.observe(message, time_ns)
+        self._recorded_elsewhere(message)
         transaction = self.session.observe(message, time_ns)
         if self.session.finished and self.session.state is not State.ABANDONED:
             return []
@@ -149,6 +154,14 @@ class Leg:
         if self.session.midcall:
             hop.reach_ns = 0
         return self.media.observe(message, self.session, transaction, time_ns, hop)
+
+    def _recorded_elsewhere(self, message: Message) -> None:
+        """Follow a recording session: in it nobody is on hold, it only sends (RFC 7866 section 7.1.1)."""
+        if self.siprec is None and message.body and is_recording_session(message):
+            self.siprec = RecordingSession()
+            self.media.never_held = True
+        if self.siprec is not None and message.body:
+            self.siprec.observe(message)
 
     def _parties_of(self, arrival: Arrival) -> None:
         message = arrival.message

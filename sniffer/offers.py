@@ -89,6 +89,8 @@ class Negotiation:
         """By party, whether its latest description takes part in audio (port not 0)."""
         self.kinds = MediaKinds()
         self.holds: list[Hold] = []
+        self.never_held = False
+        """Sending only is what this call is for."""
         self._held: dict[Party, Hold] = {}
 
     @property
@@ -267,7 +269,7 @@ class Negotiation:
         return [claim.endpoint for claim in exchange.made]
 
     def _hold(self, party: Party, at_ns: int) -> None:
-        if party not in self._held and len(self.holds) < MAX_HOLDS:
+        if party not in self._held and not self.never_held and len(self.holds) < MAX_HOLDS:
             hold = self._held[party] = Hold(party, at_ns)
             self.holds.append(hold)
 

@@ -59,7 +59,7 @@ class Media:
                       ``fingerprint`` of DTLS-SRTP, the session's included; ``zrtp`` (RFC 6189) and ``mikey``
                       (RFC 4567) where a=zrtp-hash or a=key-mgmt announce those
     ``candidates``    ICE candidates over UDP for RTP, ``rtcp_candidates`` those for RTCP (RFC 8839)
-    ``ptime_ms``      0 when not said
+    ``ptime_ms``      0 when not said; ``label`` "" (RFC 4574)
     """
 
     kind: str
@@ -78,6 +78,7 @@ class Media:
     candidates: list[Endpoint] = field(default_factory=list)
     rtcp_candidates: list[Endpoint] = field(default_factory=list)
     ptime_ms: int = 0
+    label: str = ""
     rtcp_port: int = 0
     rtcp_address: str = ""
 
@@ -201,6 +202,8 @@ def _attribute(media: Media, text: str) -> None:
         media.direction = name
     elif name == "ptime":
         media.ptime_ms = max(0, _number(value.partition(".")[0], 10_000))
+    elif name == "label":
+        media.label = value[:64]
     elif name == "rtcp":
         _rtcp(media, value)
     elif name == "rtcp-mux":

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bystander.sniffer.address import Endpoint
+from bystander.sniffer.multipart import Body, bodies, decode, split_head
 from bystander.sniffer.sdp import SessionDescription, parse_sdp
 from bystander.sniffer.sipaddress import Address, parameter, parse_address
 
@@ -52,12 +53,10 @@ _START = re.compile(
     re.IGNORECASE,
 )
 _FOLD = re.compile(r"\r?\n[ \t]+")
+#: Dispositions of a description of this session; another is that of early media, say (RFC 3959).
+_OF_SESSION = frozenset(("", "session", "render", "attachment"))
 _TAG = re.compile(r";\s*tag\s*=\s*([^\s;,\"]*)", re.IGNORECASE)
 _BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,]*)", re.IGNORECASE)
-_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,]+))', re.IGNORECASE)
-#: A multipart inside a multipart occurs (SIP-I in a relayed INVITE); deeper nesting is an attack.
-_MAX_NESTING = 4
-_MAX_PARTS = 32
 
 
 @dataclass(slots=True)
@@ -127,11 +126,25 @@ class Message:
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """Yield (media type in lower case, body) of the body, or of each body of a multipart (RFC 5621)."""
-        yield from _parts(self.header("content-type"), self.body, 0)
+        yield from ((body.media_type, body.content) for body in self.bodies())
+
+    def bodies(self) -> Iterator[Body]:
+        """Yield the body, or each body of a multipart (RFC 5621)."""
+        return bodies(
+            self.header("content-type"),
+            self.header("content-disposition"),
+            self.header("content-transfer-encoding"),
+            self.body,
+        )
 
     def _find_sdp(self) -> SessionDescription | None:
-        for media_type, body in self.parts():
-            if media_type == "application/sdp" or (not media_type and body.lstrip().startswith(b"v=0")):
+        for part in self.bodies():
+            body = part.content
+            if part.disposition not in _OF_SESSION:
+                continue
+            if part.media_type == "application/sdp" or (
+                not part.media_type and body.lstrip().startswith(b"v=0")
+            ):
                 # Half a line could name half a port number.
                 return parse_sdp(body[: body.rfind(b"\n") + 1] if self.truncated else body)
         return None
@@ -165,8 +178,8 @@ def parse_message(data: bytes | memoryview) -> Message | str:
     data = bytes(data).lstrip(b"\r\n")
     if not data:
         return "empty"
-    head, rest, ended = _split_head(data)
-    text = _decode(head)
+    head, rest, ended = split_head(data)
+    text = decode(head)
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
     lines = text.split("\n")
@@ -218,36 +231,6 @@ def split_values(line: str) -> list[str]:
             start = i + 1
     values.append(line[start:].strip())
     return [value for value in values if value]
-
-
-def _split_head(data: bytes) -> tuple[bytes, bytes, bool]:
-    """Return (header section, what follows, whether the header section ended)."""
-    end, width = data.find(b"\n\r\n"), 3
-    bare = data.find(b"\n\n", 0, end if end >= 0 else len(data))
-    if bare >= 0:
-        end, width = bare, 2
-    if end >= 0:
-        return data[:end], data[end + width :], True
-    if data.endswith(b"\n"):
-        # All lines are whole: an end without the blank line, as some devices send it.
-        return data, b"", True
-    # Cut short by the snap length: the last line cannot be trusted, unless it is the start line.
-    return data[: data.rfind(b"\n")] if b"\n" in data else data, b"", False
-
-
-def _decode(head: bytes) -> str:
-    try:
-        return head.decode()
-    except UnicodeDecodeError:
-        # Line by line, so that one telephone's Latin-1 name does not spoil a UTF-8 one.
-        return "\n".join(_decode_line(line) for line in head.split(b"\n"))
-
-
-def _decode_line(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("latin-1")
 
 
 def _start_line(line: str) -> Message | str:
@@ -311,39 +294,6 @@ def _cut_body(message: Message, rest: bytes) -> None:
     length = int(declared)
     message.truncated = length > len(rest)
     message.body = rest[:length]
-
-
-def _parts(content_type: str, body: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
-    media_type = content_type.partition(";")[0].strip().lower()
-    if not media_type.startswith("multipart/"):
-        yield media_type, body
-        return
-    match = _BOUNDARY.search(content_type)
-    if match is None or depth >= _MAX_NESTING:
-        return
-    boundary = (match.group(1) or match.group(2) or "").encode("utf-8", "replace")
-    if not boundary:
-        return
-    pieces = re.split(
-        rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r?\n|\Z)", body, maxsplit=_MAX_PARTS
-    )
-    # re.split gives text, closing mark, text, ...: first the preamble, and after a closing "--" the epilogue.
-    for closing, piece in zip(pieces[1::2], pieces[2::2], strict=False):
-        if closing:
-            return
-        yield from _parts(*_part_head(piece), depth + 1)
-
-
-def _part_head(piece: bytes) -> tuple[str, bytes]:
-    """Return (Content-Type, body) of one body of a multipart."""
-    if piece[:1] in (b"\r", b"\n"):
-        return "", piece.lstrip(b"\r\n")
-    head, rest, _ = _split_head(piece)
-    for line in _FOLD.sub(" ", _decode(head)).split("\n"):
-        name, _, value = line.partition(":")
-        if name.strip().lower() in ("content-type", "c"):
-            return value.strip(), rest
-    return "", rest
 
 
 __all__ = ["Address", "Arrival", "Message", "looks_like_sip", "parameter", "parse_message", "split_values"]
