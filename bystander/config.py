@@ -80,6 +80,7 @@ class OfficeSection(Section):
     address: str = ""
     president: str = ""
     dpo: str = ""
+    ordinance: str = ""
 
     def office(self) -> Office:
         """Return the same as the sniffer takes it."""

@@ -121,7 +121,7 @@ def office_of(settings: Config) -> Office:
     from bystander.custody.printing import Office
 
     office = settings.office
-    return Office(office.name, office.address, office.president, office.dpo)
+    return Office(office.name, office.address, office.president, office.dpo, office.ordinance)
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -191,6 +191,8 @@ def _facts(
             "digits",
             f"{' '.join(press['digit'] for press in pressed)}  by {side} ({methods})" if pressed else None,
         )
+    if told := call.get("announcement"):
+        yield "announced", _announced(told, zone)
     yield "recording", str(root / recording["path"]) if recording else None
     yield "", _audio(recording) if recording else None
     yield "sha256", recording["sha256"] if recording else None
@@ -202,6 +204,15 @@ def _facts(
 def _transfer(told: dict[str, Any], zone: tzinfo | None) -> str:
     status = f" ({told['status']})" if told["status"] else ""
     return f"{told['kind']}, by {told['by']} to {told['to']}, {_when(told['at'], zone, '%H:%M:%S')}{status}"
+
+
+def _announced(told: dict[str, Any], zone: tzinfo | None) -> str:
+    """Say whether the office's announcement was heard (R3)."""
+    if told["at"] is None:
+        return "not heard"
+    how = "whole" if told["state"] == "heard" else f"cut after {told['heard_s']:.1f} s"
+    star = f"; * pressed at {_when(told['star_at'], zone, '%H:%M:%S')}" if told["star_at"] else ""
+    return f"{how}, from {_when(told['at'], zone, '%H:%M:%S')}{star}"
 
 
 def _partner(one: dict[str, Any], zone: tzinfo | None) -> str:

@@ -36,12 +36,15 @@ class PrintProblem(Exception):  # noqa: N818  (what a person is told)
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The office as the forms name it; what is empty is a dotted line. ``dpo``: how to reach that officer."""
+    """The office as the forms name it; what is empty is a dotted line. ``dpo``: how to reach that officer;
+    ``ordinance``: what the forms are annexes to, in the genitive, or nothing.
+    """
 
     name: str = ""
     address: str = ""
     president: str = ""
     dpo: str = ""
+    ordinance: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,3 +163,25 @@ def test_a_ladder_is_drawn_at_any_width_whatever_the_messages_say(width: int, te
     lines = [line.plain for line in ladder_table(Ladder([text, "b", "c"], arrows), width)]
     assert sum("▶" in line or "◀" in line for line in lines) >= 6
     assert not any("\n" in line or "\x1b" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "star_at", "line"),
+    [
+        ("missing", None, None, "not heard"),
+        ("heard", "2026-11-23T20:46:03.120Z", None, "whole, from 21:46:03.120"),
+        (
+            "cut",
+            "2026-11-23T20:46:03.120Z",
+            "2026-11-23T20:46:07.000Z",
+            "cut after 4.5 s, from 21:46:03.120; * pressed at 21:46:07.000",
+        ),
+    ],
+)
+def test_r3_whether_the_announcement_was_heard(
+    installation: Path, make_call: Make, state: str, at: str | None, star_at: str | None, line: str
+) -> None:
+    found = {"state": state, "at": at, "heard_s": 4.5, "score": 0.9, "star_at": star_at}
+    call = make_call(0) | {"announcement": found}
+    shown = [one.plain for one in call_facts(call, installation.parent, WARSAW)]
+    assert f"  announced  {line}" in shown

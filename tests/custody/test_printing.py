@@ -23,6 +23,7 @@ from tests.custody.paper import info, pages, text, words
 pytestmark = pytest.mark.skipif(not shutil.which("pdftotext"), reason="poppler-utils is not installed")
 
 OFFICE = Office("Urząd Miasta Źródłów", "ul. Łączna 7, 00-001 Źródłów", "Żaneta Gęśl", "iod@źródłów.example")
+ORDINANCE = "zarządzenia nr 259/2019 Prezydenta Miasta z dnia 12 lipca 2019 r."
 LISTENING = ListeningForm(
     number=17,
     on="2026-11-25",
@@ -134,6 +135,20 @@ def test_r3_annex_1_says_all_that_the_clause_must() -> None:
     """):
         assert said in found, said
     assert [f"{n}." in found for n in range(1, 11)] == [True] * 10
+
+
+def test_a_form_says_what_it_is_an_annex_to() -> None:
+    office = replace(OFFICE, ordinance=ORDINANCE)
+    for number, pdf in enumerate(
+        (
+            printing.information(office),
+            printing.listening(office, LISTENING),
+            printing.request(office, REQUEST),
+            printing.handover(office, HANDOVER),
+        ),
+        start=1,
+    ):
+        assert f"Załącznik nr {number} do {ORDINANCE}" in " ".join(text(pdf, "-raw").split())
 
 
 @pytest.mark.parametrize(
@@ -299,7 +314,7 @@ def test_what_a_name_may_hold() -> None:
 @given(said=st.text(max_size=60))
 def test_no_text_stops_the_printing(said: str) -> None:
     pdf = printing.listening(
-        Office(said, said, said, said), ListeningForm(1, said, (Person(said, said),), *[said] * 14)
+        Office(said, said, said, said, said), ListeningForm(1, said, (Person(said, said),), *[said] * 14)
     )
     assert pdf[:5] == b"%PDF-"
 
