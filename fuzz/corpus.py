@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
@@ -133,6 +135,42 @@ def _media() -> list[bytes]:
     return [joined(media[at : at + 6]) for at in range(0, len(media), max(1, len(media) // 40))]
 
 
+def _reports() -> list[bytes]:
+    every = [frame[42:] for frame in seeds.frames() if frame[12:15] == b"\x08\x00\x45" and frame[23] == 17]
+    return [payload for payload in every if payload[:1] == b"\x81" and 200 <= payload[1] <= 207][:20]
+
+
+def _hep() -> list[bytes]:
+    """Version 3 (hep3_rev12): family, protocol, addresses, ports, time, kind and payload of a SIP message."""
+    numbers = {1: b"\2", 2: b"\x11", 3: bytes(4), 4: bytes(4), 7: b"\x13\xc4", 8: b"\x13\xc4", 9: bytes(4)}
+    packets = []
+    for message in _messages()[:10]:
+        chunks = {**numbers, 10: bytes(4), 11: b"\1", 12: bytes(4), 15: message}
+        body = b"".join(struct.pack("!HHH", 0, kind, 6 + len(data)) + data for kind, data in chunks.items())
+        packets.append(b"HEP3" + struct.pack("!H", 6 + len(body)) + body)
+    return packets
+
+
+def _websockets() -> list[bytes]:
+    """Messages in unmasked frames of text (RFC 6455 section 5.2), whole and in two fragments."""
+    made = []
+    for message in _messages()[:12]:
+        half = len(message) // 2
+        whole = b"\x81\x7e" + struct.pack("!H", len(message)) + message
+        first = b"\x01\x7e" + struct.pack("!H", half) + message[:half]
+        second = b"\x80\x7e" + struct.pack("!H", len(message) - half) + message[half:]
+        made += [b"\1" + joined([whole]), b"\0" + joined([first, second])]
+    return made
+
+
+def _protected() -> list[bytes]:
+    key = base64.b64encode(bytes(30)).decode()
+    values = [f"1 AES_CM_128_HMAC_SHA1_{tag} inline:{key}|2^20|1:4" for tag in (80, 32)]
+    values += [f"2 AES_256_CM_HMAC_SHA1_80 inline:{base64.b64encode(bytes(46)).decode()} UNENCRYPTED_SRTP"]
+    values += [f"3 AEAD_AES_128_GCM inline:{base64.b64encode(bytes(28)).decode()}"]
+    return [value.encode() + b"\n" + media for value in values for media in _media()[:6]]
+
+
 def _pcaps() -> list[bytes]:
     return [data[:1500] for data in seeds.captures()[:-1]]
 
@@ -148,6 +186,10 @@ _SEEDS: Final[dict[str, Callable[[], list[bytes]]]] = {
     "sdp": _bodies,
     "dialogs": _dialogs,
     "rtp": _media,
+    "rtcp": _reports,
+    "hep": _hep,
+    "websocket": _websockets,
+    "srtp": _protected,
     "pcap": _pcaps,
     "pcapng": _pcapngs,
 }

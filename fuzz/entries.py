@@ -17,18 +17,25 @@ import numpy as np
 
 from bystander.codecs.events import presses
 from bystander.codecs.packets import PacketRun
+from bystander.codecs.red import opened as red_opened
 from bystander.sniffer.calls import CallSettings, CallTable
 from bystander.sniffer.capturefile import open_captures
+from bystander.sniffer.crypto import parse_crypto, usable_keys
 from bystander.sniffer.datagrams import synthetic
 from bystander.sniffer.errors import CaptureError
 from bystander.sniffer.fragments import Reassembler
 from bystander.sniffer.frames import PAD, Frames
+from bystander.sniffer.hep import HepFramer, parse_hep
+from bystander.sniffer.mediaports import MediaPorts
 from bystander.sniffer.parse import FrameParser
+from bystander.sniffer.rtcp import parse_rtcp
 from bystander.sniffer.rtp import looks_like_rtcp, looks_like_rtp
 from bystander.sniffer.sdp import parse_sdp
 from bystander.sniffer.sip import Arrival, parse_message
+from bystander.sniffer.srtp import open_packets
 from bystander.sniffer.streams import Stream, StreamTable
 from bystander.sniffer.tcp import Segment, SipOverTcp
+from bystander.sniffer.websocket import WebSocketFramer
 
 _LINK_TYPES: Final = (1, 0, 12, 101, 108, 113, 229, 276)
 _START_NS: Final = 1_795_464_000_000_000_000
@@ -134,18 +141,60 @@ class _Forgets:
 
 
 def rtp(data: bytes) -> None:
-    """Datagrams to media ports: RTP through the stream table, telephone events read, RTCP told apart."""
-    sink = _Forgets()
+    """Datagrams to media ports: RTP through the stream table, its events read, the rest told apart."""
+    sink, ports = _Forgets(), MediaPorts()
     table = StreamTable(sink, capacity=64, expected=lambda _src, _dst: True)
     for number, piece in enumerate(itertools.islice(pieces(data), 64)):
         datagram = synthetic(("10.0.0.1", 4000), ("10.0.0.2", 4002), piece, _START_NS + number * 20_000_000)
         looks_like_rtcp(datagram)
+        ports.observe(datagram)
         table.feed(datagram, np.flatnonzero(looks_like_rtp(datagram)))
     for stream in list(table):
         table.end(stream)
         assert stream.packets > 0
     for run in sink.runs:
-        presses(run, set(range(128)))
+        presses(run, dict.fromkeys(range(128), 8000))
+        red_opened(run, 8000)
+
+
+def rtcp(data: bytes) -> None:
+    """A compound RTCP packet."""
+    parse_rtcp(data)
+
+
+def hep(data: bytes) -> None:
+    """A HEP packet, and the same bytes as a connection that comes in pieces."""
+    parse_hep(data)
+    framer = HepFramer(Counter())
+    for at in range(0, len(data), 97):
+        for packet in framer.feed(data[at : at + 97]):
+            parse_hep(packet)
+    assert len(framer) <= 1 << 17
+
+
+def websocket(data: bytes) -> None:
+    """A connection from its beginning or its middle; an empty piece is a loss."""
+    framer = WebSocketFramer(Counter(), in_step=bool(data[:1] and data[0] & 1))
+    for piece in pieces(data[1:]):
+        for message in framer.feed(piece) if piece else [framer.gap() or b""]:
+            parse_message(message)
+
+
+def srtp(data: bytes) -> None:
+    """The value of an a=crypto, a line feed, and packets to open with what it says."""
+    value, _, rest = data.partition(b"\n")
+    crypto = parse_crypto(value.decode("utf-8", "replace"))
+    packets = [piece for piece in itertools.islice(pieces(rest), 32) if len(piece) >= 12]
+    if crypto is None or not packets:
+        return
+    count = np.arange(len(packets), dtype=np.int64)
+    sizes = np.array([len(packet) for packet in packets], np.int32)
+    run = PacketRun(
+        count, count.astype(np.uint32), count.astype(np.uint8), count, sizes,
+        np.frombuffer(b"".join(packets), np.uint8),
+    )  # fmt: skip
+    opened = open_packets(run, 1, usable_keys(crypto, 0))
+    assert len(opened.run) + opened.failures == len(packets)
 
 
 _scratch: list[Path] = []
@@ -178,6 +227,10 @@ ENTRIES: Final[dict[str, Entry]] = {
     "sdp": sdp,
     "dialogs": dialogs,
     "rtp": rtp,
+    "rtcp": rtcp,
+    "hep": hep,
+    "websocket": websocket,
+    "srtp": srtp,
     "pcap": capture,
     "pcapng": capture,
 }
