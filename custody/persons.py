@@ -166,6 +166,7 @@ async def add(desk: Desk, new: NewPerson, recipient: str | None, vault: Sequence
             )
         recipient = str(recipient_of(recipient))
     async with desk.alone():
+        _refuse_stale(desk, vault)
         taken = [
             one for one in await register(desk.index) if recipient is not None and one.recipient == recipient
         ]
@@ -241,6 +242,7 @@ async def renew(
     if authorisation is not None:
         authorisation = worded(authorisation, "the authorisation")
     async with desk.alone():
+        _refuse_stale(desk, vault)
         who = await person(desk.index, number)
         if who.revoked_ns is not None:
             raise CustodyProblem(f"{who.name}: revoked; enter them again with `bystander persons add`")
@@ -279,6 +281,12 @@ async def lapse(desk: Desk) -> list[Person]:
             desk.note("person-lapsed", person=who.number)
             ended.append(who)
     return ended
+
+
+def _refuse_stale(desk: Desk, vault: Sequence[Identity]) -> None:
+    """Refuse keys that were the vault's until it was rotated: a copy of them would open nothing."""
+    if vault and recipient_text(vault[0]) != desk.keyring.recipient:
+        raise CustodyProblem("the vault's key was rotated meanwhile; nothing was done: try again")
 
 
 def _give(desk: Desk, recipient: str, vault: Sequence[Identity]) -> None:

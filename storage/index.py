@@ -163,7 +163,8 @@ class Index:
         )  # fmt: skip
 
     async def _find(self, name: str) -> tuple[Any, ...] | None:
-        if not name:
+        # An argument that is no valid text (surrogate escapes) is the name of nothing.
+        if not name or any("\ud800" <= character <= "\udfff" for character in name):
             return None
         for condition, values in (
             ("id = ?", [name]),
@@ -303,7 +304,7 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise IndexProblem(f"{path}: cannot use the index: {error.strerror or error}") from error
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise IndexProblem(f"{path}: cannot use the index: {reason(path, error)}") from error
 
 

@@ -53,16 +53,19 @@ def key_of(name: str) -> Any:
     return _KEYS[name]
 
 
-def write_keys(*names: str) -> None:
-    """Write `NAME.key`, protected by the passphrase in the file `right`, and `NAME.txt`, which is not."""
+def write_keys(*names: str, protected: bool = False) -> None:
+    """Write `NAME.txt`, as age-keygen does, and with ``protected`` `NAME.key`, which takes the passphrase in
+    the file `right`.
+    """
     for name in names:
-        if name not in _SEALED:
+        Path(f"{name}.txt").write_text(f"{key_of(name)}\n")
+        if protected and name not in _SEALED:
             path = Path(f".{name}.made")
             write_identity(path, key_of(name), "correct horse")
             _SEALED[name] = path.read_bytes()
             path.unlink()
-        Path(f"{name}.key").write_bytes(_SEALED[name])
-        Path(f"{name}.txt").write_text(f"{key_of(name)}\n")
+        if protected:
+            Path(f"{name}.key").write_bytes(_SEALED[name])
 
 
 @dataclass
@@ -146,7 +149,8 @@ def office(configured: Bureau) -> Bureau:
     """And with identity files (`write_keys`), and passphrases."""
     Path("right").write_text("correct horse\n")
     Path("wrong").write_text("battery staple\n")
-    write_keys("Anna", "Ewa")
+    write_keys("Anna", protected=True)
+    write_keys("Ewa")
     return configured
 
 

@@ -4,6 +4,11 @@ R12-R14).
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,17 +18,19 @@ from typing import Any
 import pytest
 
 from bystander.custody import listening, persons, protocols, rights
-from bystander.custody.desk import CustodyProblem, Refused, Rules
+from bystander.custody.desk import CustodyProblem, Desk, Refused, Rules
+from bystander.custody.journal import Journal, JournalProblem
 from bystander.custody.listening import Ask
-from bystander.retention.erasure import Cause
+from bystander.retention.erasure import Cause, Eraser
 from bystander.storage.agefile import SealProblem
 from bystander.storage.identity import new_identity, recipient_text
-from tests.custody.conftest import DAY_NS, Bureau
+from bystander.storage.index import Index
+from tests.bureau import DAY_NS, Bureau
 from tests.vaultkit import name_of
 
 FILLED = dict.fromkeys(protocols.REQUIRED, "said")
 WHY = ("--case", "K 7/26", "--purpose", "quality", "--justification", "complaint 5")
-KEY = ("--identity", "Anna.key", "--passphrase-file", "right")
+KEY = ("--identity", "Anna.txt")
 
 
 def ask(bureau: Bureau, *who: str, **changes: Any) -> Ask:
@@ -220,6 +227,116 @@ def test_refused_at_the_command_line_and_journalled(
 
 
 def test_two_persons_at_the_command_line(office: Bureau, run: Callable[..., Any]) -> None:
-    second = ("--identity", "Ewa.key", "--passphrase-file", "right")
+    second = ("--identity", "Ewa.txt")
     done = run("listen", name_of(1), *WHY, *KEY, *second, "--two-persons", "--player", "cat >/dev/null")
     assert done["persons"] == ["Anna", "Ewa"]
+
+
+# -- while it is being opened -------------------------------------------------------------------------------
+
+
+async def _revoke(desk: Desk) -> None:
+    await persons.revoke(desk, 1, "left")
+
+
+async def _restrict(desk: Desk) -> None:
+    await rights.restrict(desk, [name_of(1)], "restriction", "asked for it")
+
+
+async def _erase(desk: Desk) -> None:
+    eraser = Eraser(desk.index, desk.keyring, desk.root, desk.journal)
+    await eraser.erase([name_of(1)], Cause("request", "t", "r", "g"), desk.now_ns)
+
+
+@pytest.mark.parametrize(
+    ("act", "code"), [(_revoke, "revoked"), (_restrict, "restricted"), (_erase, "erased")]
+)
+def test_r13_r18_r10_what_happens_while_it_is_opened_is_heeded(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch, act: Callable[[Desk], Any], code: str
+) -> None:
+    """The key was there, the audio is in memory, and then the authority ends: nothing is handed out."""
+    real = protocols.overdue
+
+    async def meanwhile(desk: Desk, who: persons.Person) -> list[int]:
+        async with await Index.open(desk.index.path) as index:
+            if act is not _erase:
+                await act(replace(desk, index=index))
+        return await real(desk, who)
+
+    opened = listening.open_audio
+
+    def then(*arguments: Any) -> Any:
+        audio = opened(*arguments)
+        if act is _erase:
+            thread = threading.Thread(target=bureau.at, args=[act])
+            thread.start()
+            thread.join()
+        return audio
+
+    monkeypatch.setattr(protocols, "overdue", meanwhile)
+    monkeypatch.setattr(listening, "open_audio", then)
+    assert refusal(bureau, ask(bureau)) == code
+
+
+def test_r14_no_protocol_without_its_entry_and_no_hearing_without_either(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes no more of the journal."""
+
+    def full(*_: Any) -> int:
+        raise JournalProblem("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", full)
+        with pytest.raises(JournalProblem):
+            bureau.at(lambda desk: listening.begin(desk, ask(bureau)))
+    assert bureau.at(lambda desk: protocols.protocols(desk.index)) == []
+
+
+@pytest.mark.parametrize(
+    "span", [(0.25, None), (0.2, 0.1), (float("nan"), None), (0.0, float("nan")), (-1, 0.1)]
+)
+def test_no_part_that_is_none(bureau: Bureau, span: tuple[float, float | None]) -> None:
+    with pytest.raises(CustodyProblem, match="nothing lies"):
+        bureau.at(lambda desk: listening.begin(desk, ask(bureau, from_s=span[0], to_s=span[1])))
+    assert bureau.at(lambda desk: protocols.protocols(desk.index)) == []
+
+
+@pytest.mark.parametrize("text", ["\u200b", "...", "\x1b]0;x\x07", "\udce9\udce9", "K\u202e7"])
+def test_r12_a_reason_says_something(bureau: Bureau, text: str) -> None:
+    assert refusal(bureau, ask(bureau, case=text)) == "no-case"
+    assert refusal(bureau, ask(bureau, justification=text)) == "no-justification"
+
+
+def test_r14_the_journal_has_from_which_second_to_which(office: Bureau, run: Callable[..., Any]) -> None:
+    span = ("--from", "0.05", "--to", "0.2")
+    done = run("listen", name_of(1), *WHY, "--identity", "Anna.txt", *span, "--player", "cat > heard.wav")
+    assert (done["from_s"], done["to_s"]) == (0.05, 0.2)
+    assert Path("heard.wav").read_bytes()[44:] == bytes([1]) * (1200 * 4)
+    (entry,) = office.journal("listened")
+    assert (entry["recording"], entry["from_s"], entry["to_s"]) == (name_of(1), 0.05, 0.2)
+
+
+def test_r7_no_file_is_opened_for_writing_but_those_of_the_vault(office: Bureau, tmp_path: Path) -> None:
+    """What `listen` opens, as the kernel sees it: no temporary file gets a recording."""
+    trace = tmp_path / "trace"
+    command = [
+        *("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=open,openat,creat,memfd_create,connect"),
+        *(sys.executable, "-m", "bystander", "listen", name_of(1), *WHY, "--identity", "Anna.txt"),
+        *("--player", "cat > /dev/null"),
+    ]
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = trace.read_text().splitlines()
+    assert not [line for line in lines if "memfd_create" in line or "sa_family=AF_INET" in line]
+    written = {
+        found[1]
+        for line in lines
+        if re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE", line) and (found := re.search(r'"([^"]+)"', line))
+    }
+    vault = str(office.kit.folder)
+    strange = {name for name in written if not name.startswith((vault, "/dev/null", "/dev/tty", "/proc/"))}
+    assert not {name for name in strange if not name.endswith((".pyc", "/__pycache__"))
+                and "__pycache__" not in name}, strange  # fmt: skip

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bystander.cli import main
+from bystander.config import load
 from bystander.custody import listening, persons, rotation
-from bystander.custody.desk import CustodyProblem, Refused
+from bystander.custody.desk import CustodyProblem, Desk, Refused
+from bystander.custody.journal import Journal, JournalProblem
 from bystander.custody.listening import Ask
-from bystander.custody.persons import NewPerson
+from bystander.custody.persons import NewPerson, Person
+from bystander.housekeeping import Housekeeping
 from bystander.storage.agefile import open_bytes
+from bystander.storage.digest import refresh
 from bystander.storage.identity import new_identity, recipient_text
+from bystander.storage.index import Index
 from bystander.storage.keyring import KeyringProblem
-from bystander.vault import settle_rotation
-from tests.custody.conftest import DAY_NS, Bureau
+from bystander.vault import OpenVault, settle_rotation
+from tests.bureau import DAY_NS, Bureau, write_keys
 from tests.vaultkit import name_of
 
-KEY = ("--identity", "Anna.key", "--passphrase-file", "right")
+KEY = ("--identity", "Anna.txt")
 
 
 def hear(bureau: Bureau, who: str, recording: str = name_of(1)) -> bytes:
@@ -183,3 +191,144 @@ def test_polish_and_a_language_that_there_is_not(
     assert main(["persons", "list", "--lang", "pl"]) == 0
     assert "odsłuchujący" in capsys.readouterr().out
     assert "--lang" in refused("persons", "list", "--lang", "de")
+
+
+def test_r13_two_revocations_at_once_leave_one_who_can_listen(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both find the other left, if they look at the same time: so they may not."""
+    real = persons._is_last
+    looking = 0
+
+    async def slow(desk: Desk, who: Person) -> bool:
+        nonlocal looking
+        found = await real(desk, who)
+        looking += 1
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            if looking == 2:
+                break
+        return found
+
+    monkeypatch.setattr(persons, "_is_last", slow)
+
+    async def both(desk: Desk) -> list[Any]:
+        async with await Index.open(desk.index.path) as index:
+            acts = [persons.revoke(desk, 1, "left"), persons.revoke(replace(desk, index=index), 2, "left")]
+            return await asyncio.gather(*acts, return_exceptions=True)
+
+    done = bureau.at(both)
+    assert sorted(type(one).__name__ for one in done) == ["Person", "Refused"]
+    assert len(bureau.kit.keyring.copies()) == 1
+    assert bureau.refusals() == ["last-copy"]
+
+
+def test_r13_a_revocation_that_was_cut_short_is_finished_by_the_next(bureau: Bureau) -> None:
+    """Killed between the register and the keyring: whoever comes next takes the copy away."""
+
+    async def half(desk: Desk) -> None:
+        async with desk.index.transaction() as connection:
+            await connection.execute("UPDATE persons SET revoked_ns = 1 WHERE number = 1")
+            await connection.execute(refresh("persons", "true"))
+
+    bureau.at(half)
+    with pytest.raises(Refused, match="revoked"):
+        hear(bureau, "Anna")
+    assert [copy.holder_recipient for copy in bureau.kit.keyring.copies()] == [
+        recipient_text(bureau.keys["Ewa"])
+    ]
+
+
+def test_r13_nobody_has_a_copy_before_the_journal_says_so(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that the disk does not take: nobody is entered, and no copy is given."""
+
+    def full(*_: Any) -> int:
+        raise JournalProblem("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", full)
+        with pytest.raises(JournalProblem):
+            bureau.add("Jan")
+    assert len(bureau.kit.keyring.copies()) == 2
+    assert len(bureau.at(lambda desk: persons.register(desk.index))) == 2
+
+
+def test_r13_who_is_entered_again_for_later_keeps_the_new_copy(bureau: Bureau) -> None:
+    """The old entry with the same key is revoked; it takes nothing away from the new one."""
+    bureau.add("Jan")
+    bureau.at(lambda desk: persons.revoke(desk, 3, "left"))
+    again = NewPerson("Jan", "inspektor", "9/2026", valid_from="2026-09-10")
+    key = recipient_text(bureau.keys["Jan"])
+    bureau.at(lambda desk: persons.add(desk, again, key, [bureau.kit.vault_identity]))
+    assert bureau.at(persons.lapse) == []
+    bureau.now_ns += 10 * DAY_NS
+    assert hear(bureau, "Jan")
+    assert [who.number for who in bureau.at(persons.holders)] == [1, 2, 4]
+
+
+@pytest.mark.parametrize("text", ["\x1b[2JAnna", "Anna\u202eawE", "\udce9", " \u200b "])
+def test_no_name_tricks_who_reads_the_register(bureau: Bureau, text: str) -> None:
+    new = NewPerson(text, "p", "1/26")
+    with pytest.raises(CustodyProblem, match=r"control characters|empty"):
+        bureau.at(lambda desk: persons.add(desk, new, recipient_text(new_identity()), [new_identity()]))
+
+
+def test_r13_a_clock_set_back_makes_nobody_valid_again(
+    office: Bureau, refused: Callable[..., str], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vault knows a later time than the clock tells: by that, Jan's authorisation is over."""
+    office.add("Jan", valid_until="2026-09-05")
+    write_keys("Jan")
+    monkeypatch.setattr("bystander.desks.time.time_ns", lambda: office.now_ns)
+    line = refused(
+        "listen", name_of(1), "--case", "K", "--purpose", "security", "--justification", "j",
+        "--identity", "Jan.txt", "--player", "cat > heard.wav",
+    )  # fmt: skip
+    assert "lapsed" in line and not Path("heard.wav").exists()
+    assert office.journal("person-lapsed") == [{"person": 3}]
+
+
+def test_r13_the_recorder_takes_the_keys_of_the_lapsed_at_night(office: Bureau) -> None:
+    """Also when nobody gives a command: with each new day."""
+    office.add("Jan", valid_until="2026-09-05")
+    config = load(None)
+    vault = OpenVault.open(config)
+    assert vault is not None
+
+    async def night(index: Index) -> list[int]:
+        told: list[str] = []
+        room: Any = None
+        chores = Housekeeping(config, None, index, vault, room, lambda _, text: told.append(text))
+        await chores._guarded("register", chores._lapse())
+        assert not told
+        return [len(vault.keyring.copies())]
+
+    try:
+        assert office.kit.using(night) == [2]
+    finally:
+        vault.close()
+    assert office.journal("person-lapsed") == [{"person": 3}]
+
+
+def test_the_last_who_can_listen_is_warned_of(
+    office: Bureau, run: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["persons", "list"]) == 0
+    assert capsys.readouterr().err == ""
+    run("persons", "revoke", 2, "--reason", "left", "--yes")
+    assert main(["persons", "list"]) == 0
+    assert "only one person can listen" in capsys.readouterr().err
+    office.at(lambda desk: persons.renew(desk, 1, "2026-09-02", None, None))
+    assert main(["persons", "list"]) == 0
+    assert "nobody can listen today" in capsys.readouterr().err
+
+
+def test_a_new_key_does_not_go_into_the_vault(office: Bureau, refused: Callable[..., str]) -> None:
+    where = office.kit.folder / "jan.key"
+    line = refused(
+        "persons", "add", "--name", "Jan", "--post", "p", "--authorisation", "1", "--identity-out", where,
+        "--new-passphrase-file", "right", "--identity", "Anna.txt",
+    )  # fmt: skip
+    assert "not kept in the vault" in line and not where.exists()
