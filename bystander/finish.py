@@ -237,16 +237,17 @@ def _tracks(stream: StreamMedia, number: int, written: Written, others: list[Sou
     """
     media = read_media(stream.file, stream.memory) if stream.file is not None else (stream.memory or Media())
     tracks = []
-    if media.runs and stream.epoch_ns is not None:
-        tracks.append(_Track(stream.by, stream.epoch_ns, media.runs, stream.packets))
     if media.whole:
-        became, parts = open_whole(media.whole, stream.ssrc, stream.keys, stream.protection)
+        became, found = open_whole(media.whole, stream.ssrc, stream.keys, stream.protection)
         written.opened[number] = became
         written.encrypted |= became.protected and not became.decrypted
-        for part in parts:
-            media.kept += part.kept
-            if part.runs and part.epoch_ns is not None:
-                tracks.append(_Track(stream.by, part.epoch_ns, part.runs, stream.packets))
+        if found is not None:
+            media.kept += found.kept
+            if found.runs and found.epoch_ns is not None:
+                tracks.append(_Track(stream.by, found.epoch_ns, found.runs, stream.packets))
+    if media.runs and stream.epoch_ns is not None:
+        # On top of what was opened, whose gaps are silence.
+        tracks.append(_Track(stream.by, stream.epoch_ns, media.runs, stream.packets))
     kept = media.packets
     if kept is None:
         return tracks

@@ -38,29 +38,25 @@ class Opening:
 
 def open_whole(
     whole: list[PacketRun], ssrc: int, keys: list[SrtpKey], state: str
-) -> tuple[Opening, list[Replayed]]:
+) -> tuple[Opening, Replayed | None]:
     """Return what became of whole packets, and the media that they held."""
     run = PacketRun.join(whole)
-    order = np.argsort(run.time_ns, kind="stable")
-    if (np.diff(order) < 0).any():
-        run = run.take(order)
     result = open_packets(run, ssrc, keys)
-    media = [replay(result.run)] if len(result.run) else []
-    if media and not all(key.authenticated for key in keys) and _noise(media[0]):
+    decrypted, left = result.run, run.take(np.flatnonzero(result.left))
+    if len(decrypted) and not all(key.authenticated for key in keys) and _noise(replay(decrypted)):
         # Nothing told that this was the right key, and it was not.
-        return Opening(protected=True, failures=len(run)), []
-    left = run.take(np.flatnonzero(result.left))
-    found = Opening(state == PROTECTED or bool(media), bool(media), len(left))
-    if state == PROTECTED or not len(left):
-        return found, media
-    plain = _plain(left, sure=state != PERHAPS or not (keys or media))
-    if len(plain):
-        media.append(replay(plain))
+        return Opening(protected=True, failures=len(run)), None
+    found = Opening(state == PROTECTED or len(decrypted) > 0, len(decrypted) > 0, len(left))
+    media = decrypted
+    if state != PROTECTED and len(left):
+        plain = _plain(left, sure=state != PERHAPS or not (keys or len(decrypted)))
         found.failures -= len(plain)
-    found.protected = found.decrypted or found.failures > 0
-    if not keys:
+        found.protected = found.decrypted or found.failures > 0
+        media = PacketRun.join([decrypted, plain])
+        media = media.take(np.argsort(media.time_ns, kind="stable"))
+    if not keys and state != PROTECTED:
         found.failures = 0
-    return found, media
+    return found, replay(media) if len(media) else None
 
 
 def _plain(run: PacketRun, *, sure: bool) -> PacketRun:

@@ -202,9 +202,10 @@ class StreamTable:
             else:
                 # It had looked like plain G.711, and was not.
                 self.counters["media-disowned"] += stream.packets
-                self._arena.start(stream.number)
                 stream.kept.clear()
                 self._sink.disown(stream)
+            # Should it be plain again, its audio goes on there, with no silence laid over what comes between.
+            self._arena.start(stream.number)
         stream.explained = True
         self._set_mode(stream.number, mode)
 

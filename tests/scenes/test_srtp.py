@@ -350,6 +350,25 @@ def test_plain_becomes_srtp_and_plain_again(
     silent_or_right(heard)
 
 
+def test_srtp_becomes_plain_and_srtp_again(scene: Scene, line: Line, play: Play, keys: Keys) -> None:
+    """Two seconds in clear between: neither part lays its silence over the other."""
+    open_call(line, keys)
+    line.reinvite(3, sdp(*line.caller_media), sdp(*line.callee_media), cseq=2)
+    line.reinvite(
+        5, secure(line.caller_media, keys.caller), secure(line.callee_media, keys.callee), cseq=3, by="callee"
+    )
+    for talk, sender in ((line.says(), keys.caller), (line.replies(), keys.callee)):
+        say(scene, talk, sender, 1, 3)
+        talk.ts += 480
+        say(scene, talk, None, 3.06, 5)
+        talk.ts += 480
+        say(scene, talk, sender, 5.06, 7)
+    line.bye(7)
+    heard = play(scene)
+    assert heard.heard(0.05, 1.95) == heard.heard(2.15, 3.9) == heard.heard(4.15, 5.9) == BOTH
+    silent_or_right(heard)
+
+
 def test_a_refused_reinvite_leaves_the_call_protected(
     scene: Scene, line: Line, play: Play, keys: Keys
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bystander.codecs.g711 import PCMA, PCMU, SILENCE
 from bystander.codecs.packets import PacketRun
+from bystander.sniffer import keeping
 from bystander.sniffer.datagrams import Datagrams, synthetic
 from bystander.sniffer.streams import Stream, StreamTable
 
@@ -248,3 +249,110 @@ def test_jitter_is_the_mean_of_the_recurrence_of_rfc_3550() -> None:
     for cuts in ([], [7, 100], list(range(400))):
         _, (stream,) = feed(sent, cuts)
         assert stream.figures.jitter_ms == pytest.approx(total / 399 / 8, rel=1e-6)
+
+
+class Whole(Sink):
+    """A sink that keeps whole packets too, and forgets what is disowned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw: list[bytes] = []
+
+    def whole(self, stream: Stream, run: PacketRun) -> None:
+        self.raw += run.payloads()
+
+    def disown(self, stream: Stream) -> None:
+        self.audio_of.pop(stream.ssrc, None)
+        self.kept.pop(stream.ssrc, None)
+
+
+def talk(sizes: int, n: int = 60, pt: int = PCMA, first: int = 0) -> list[Sent]:
+    return [
+        Sent(T0 + k * 20 * MS, k + 1, 160 * k, bytes([k % 200 + 1]) * sizes, pt)
+        for k in range(first, first + n)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "pt", "whole", "placed"),
+    [
+        (keeping.PLAIN, 160, PCMA, 0, 60),
+        (keeping.PLAIN, 170, PCMA, 0, 60),
+        (keeping.WHOLE, 160, PCMA, 60, 0),
+        (keeping.WHOLE, 170, PCMA, 60, 0),
+        (keeping.WHOLE, 30, 18, 60, 0),
+        (keeping.SEALED, 170, PCMA, 0, 0),
+        (None, 160, PCMA, 0, 60),
+        (None, 240, PCMU, 0, 60),
+        (None, 164, PCMA, 60, 0),
+        (None, 170, PCMA, 60, 0),
+        (None, 176, PCMA, 60, 0),
+        (None, 20, 18, 60, 0),
+    ],
+)
+def test_what_a_stream_may_be_decides_how_it_is_kept(
+    mode: int | None, size: int, pt: int, whole: int, placed: int
+) -> None:
+    """By its descriptions; before there are any (None) by whether it looks like plain G.711."""
+    sink = Whole()
+    table = StreamTable(sink, guard=lambda _src, _dst: mode)
+    sent = talk(size, pt=pt)
+    for part in (sent[:7], sent[7:]):
+        table.feed(block(part), None)
+    (stream,) = table
+    table.end(stream)
+    assert sink.raw == [packet.rtp() for packet in sent][:whole]
+    assert len(set(sink.audio_of[0xDECAFBAD].values())) == placed
+    assert stream.figures.packets == 60
+    assert stream.figures.jitter_ms == 0.0
+
+
+@pytest.mark.parametrize("tag", [4, 10, 16])
+def test_what_seemed_to_be_plain_and_was_not_is_disowned(tag: int) -> None:
+    """Descriptions that come late, of a stream whose lengths say nothing; what comes then is kept whole."""
+    sink = Whole()
+    table = StreamTable(sink, guard=lambda _src, _dst: None)
+    sent = talk(160)
+    table.feed(block(sent[:30]), None)
+    (stream,) = table
+    table.guard(stream, keeping.WHOLE)
+    table.feed(block(sent[30:]), None)
+    table.end(stream)
+    assert not sink.audio_of[0xDECAFBAD]
+    assert sink.raw == [packet.rtp() for packet in sent[30:]]
+
+
+def test_plain_srtp_and_plain_again_on_one_stream() -> None:
+    sink = Whole()
+    table = StreamTable(sink, guard=lambda _src, _dst: keeping.PLAIN)
+    sent = talk(160, 300)
+    table.feed(block(sent[:100]), None)
+    (stream,) = table
+    table.guard(stream, keeping.WHOLE)
+    table.feed(block(sent[100:200]), None)
+    table.guard(stream, keeping.PLAIN)
+    table.feed(block(sent[200:]), None)
+    table.end(stream)
+    placed = sink.audio_of[0xDECAFBAD]
+    assert sink.raw == [packet.rtp() for packet in sent[100:200]]
+    assert sorted(placed) == [*range(16_000), *range(32_000, 48_000)], "no silence is laid over what was kept"
+    assert all(placed[at] == at // 160 % 200 + 1 for at in placed)
+
+
+def test_streams_of_all_kinds_in_one_block() -> None:
+    modes = {4000: keeping.PLAIN, 4002: keeping.WHOLE, 4004: keeping.SEALED}
+    sink = Whole()
+    table = StreamTable(sink, guard=lambda src, _dst: modes[src[1]])
+    sent = [
+        Sent(T0 + k * 20 * MS, k + 1, 160 * k, bytes([k + 1]) * 170, PCMA, port, port)
+        for k in range(40)
+        for port in modes
+    ]
+    for start in range(0, len(sent), 17):
+        table.feed(block(sent[start : start + 17]), None)
+    for stream in table:
+        assert stream.figures.packets == 40
+        table.end(stream)
+    assert sink.raw == [packet.rtp() for packet in sent if packet.port == 4002]
+    assert set(sink.audio_of) == {4000}
+    assert table._diverted == 0

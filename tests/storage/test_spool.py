@@ -159,3 +159,32 @@ def test_other_files_are_empty(tmp_path: Path, content: bytes) -> None:
     assert not read_media(path).runs
     assert read_facts(path) is None
     assert not read_media(tmp_path / "none").runs
+
+
+@pytest.mark.parametrize("finished", [None, 0, 1, 2, 3])
+def test_whole_packets_are_kept_apart_and_what_is_disowned_does_not_count(
+    tmp_path: Path, finished: int | None
+) -> None:
+    """On disk, in memory, and where it goes from one to the other."""
+    spool = Spool(tmp_path)
+    for step in range(4):
+        if finished == step:
+            spool.finish(1)
+        if step == 0:
+            spool.audio(1, 0, 8, audio(160))
+            spool.packets(1, packets(2))
+        elif step == 1:
+            spool.disown(1)
+        elif step == 2:
+            spool.whole(1, packets(3))
+            spool.audio(1, 320, 8, audio(80))
+        else:
+            spool.whole(1, packets(1))
+    path, memory = spool.take(1)
+    media = read_media(path, memory) if path is not None else memory
+    assert [len(run) for run in media.whole] == [3, 1]
+    assert [(run.position, len(run.samples)) for run in media.runs] == [(320, 80)]
+    assert media.packets is None
+    spool.disown(2)
+    assert spool.take(2)[0] is None
+    spool.close()
