@@ -135,9 +135,9 @@ def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) 
     screen, root = console(), settings.recording.directory
     for line in call_facts(call, root, settings.zone(), evidence):
         screen.print(line)
-    if call["streams"]:
+    if streams := [*call["streams"], *call.get("other_streams", ())]:
         screen.print()
-        for line in streams_table(call["streams"]):
+        for line in streams_table(streams):
             screen.print(line)
     if entry.sealed:
         screen.print()

@@ -69,7 +69,7 @@ def _our_view(captures: list[Path], settings: Config) -> tuple[dict[str, Any], s
             call = finished.call
             for name in (call.call_id, *call.linked_call_ids):
                 calls[name] = str(call.state)
-            for stream in finished.streams:
+            for stream in (*finished.streams, *finished.other_streams):
                 take_stream(stream)
 
     def arrived(arrival: Arrival) -> None:

@@ -123,7 +123,7 @@ class Talk:
             self.whole += len(sides) == 2
             self.one_way += len(sides) == 1
             self.silent += not sides
-        for stream in call.streams:
+        for stream in (*call.streams, *call.other_streams):
             self.take_stream(stream)
 
     def take_stream(self, stream: dict[str, Any]) -> None:

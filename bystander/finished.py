@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bystander.finish import Job, StreamMedia, Written
-from bystander.report import call_object, orphan_object, protection_fields, recording_object
+from bystander.report import (
+    call_object,
+    orphan_object,
+    protection_fields,
+    recording_object,
+    stream_object,
+)
 from bystander.sniffer.calls import Call, ClaimedStream
 from bystander.sniffer.protection import PERHAPS
 from bystander.sniffer.recovered import RecoveredStream
@@ -26,6 +32,7 @@ class FinishedCall:
     excluded: str | None
     root: Path
     spool: Spool
+    other_streams: list[dict[str, Any]] = field(default_factory=list)
 
     def describe(self, written: Written) -> dict[str, Any]:
         """Return the call's JSON object."""
@@ -38,6 +45,7 @@ class FinishedCall:
             streams,
             written,
             self.root,
+            other_streams=self.other_streams,
             capture_loss=self.capture_loss,
             excluded=self.excluded,
             mask=self.job.digits.mask,
@@ -127,6 +135,23 @@ def media_of(
         encryption=exchange or ("" if claimed is None else claimed.guard.kind),
         keys=[] if claimed is None or exchange is not None else list(claimed.keys),
     )
+
+
+def other_stream_object(stream: Stream | RecoveredStream, claimed: ClaimedStream) -> dict[str, Any]:
+    """Describe a stream of a call that is noted, but not recorded: what it is, and what came of it."""
+    described = stream_object(
+        src=stream.src,
+        dst=stream.dst,
+        ssrc=stream.ssrc,
+        first_ns=stream.first_ns,
+        payload_types=stream.payload_types,
+        figures=stream.figures,
+        formats=claimed.formats,
+        srtp=claimed.encrypted,
+        by=claimed.by,
+        tunnel=stream.tunnel,
+    )
+    return {"kind": claimed.kind} | described
 
 
 def joined_midway(call: Call) -> bool:

@@ -37,7 +37,7 @@ def forget(spool: Path, calls: Iterable[dict[str, Any]]) -> None:
             ends[leg] = None if end is None or known is None else max(end, known)
         streams |= {
             (stream["src"], stream["dst"], stream["ssrc"], stream["first_at"])
-            for stream in call.get("streams", ())
+            for stream in (*call.get("streams", ()), *call.get("other_streams", ()))
         }
 
     def is_erased(arrival: Arrival) -> bool:

@@ -20,12 +20,20 @@ from numpy.typing import NDArray
 from bystander.codecs.packets import PacketRun
 from bystander.digits import DigitSettings, by_info
 from bystander.finish import Job
-from bystander.finished import Finished, FinishedCall, Orphan, facts_of, joined_midway, media_of
+from bystander.finished import (
+    Finished,
+    FinishedCall,
+    Orphan,
+    facts_of,
+    joined_midway,
+    media_of,
+    other_stream_object,
+)
 from bystander.hepinput import feed_hep_of_wire
 from bystander.quality import missed_audibly
 from bystander.report import stream_object
 from bystander.sniffer.address import Endpoint
-from bystander.sniffer.calls import Call, CallSettings, CallTable
+from bystander.sniffer.calls import Call, CallSettings, CallTable, ClaimedStream
 from bystander.sniffer.claims import StreamLike
 from bystander.sniffer.datagrams import Datagrams, Parsed, synthetic
 from bystander.sniffer.fragments import Reassembler
@@ -458,8 +466,7 @@ class Pipeline:
                     tunnel=stream.tunnel,
                 )
             )
-        for claimed in call.other_streams:
-            self._drop(claimed.stream)
+        others = [self._set_aside(claimed) for claimed in call.other_streams]
         excluded = self.settings.excluded(call)
         root = self.settings.root
         job = Job(
@@ -472,7 +479,9 @@ class Pipeline:
             digits=self.settings.digits,
             info=by_info(call.info_digits),
         )
-        self._finished(FinishedCall(call, job, streams, loss, excluded, root, self._spool))
+        self._finished(
+            FinishedCall(call, job, streams, loss, excluded, root, self._spool, [o for o in others if o])
+        )
 
     def _take(self, like: StreamLike) -> tuple[Stream | RecoveredStream, Path | None, Media | None] | None:
         """End a claimed stream and take its media out of the spool; None if another call has taken it."""
@@ -486,6 +495,16 @@ class Pipeline:
         self.calls.stream_ended(stream)
         file, memory = self._spool.take(stream.id)
         return stream, file, memory
+
+    def _set_aside(self, claimed: ClaimedStream) -> dict[str, Any] | None:
+        """Describe a stream of a call that is no audio (C17); None if another call has taken it."""
+        taken = self._take(claimed.stream)
+        if taken is None:
+            return None
+        stream, file, _ = taken
+        if file is not None:
+            self._spool.recycle(file)
+        return other_stream_object(stream, claimed)
 
     def _drop(self, like: StreamLike) -> None:
         taken = self._take(like)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,11 @@ def call_object(
     capture_loss: bool,
     excluded: str | None,
     mask: Mask = Mask(),  # noqa: B008 - a frozen value
+    other_streams: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Describe one call; ``streams`` are stream objects, the recording's path is relative to ``root``.
 
+    ``other_streams`` are those that are no audio, each with its ``kind``.
     ``excluded`` says why a call was not to be recorded: "configuration", or "no space" (C19).
     """
     answered = call.state == "answered"
@@ -150,6 +153,7 @@ def call_object(
         "transfers": [transfer_object(transfer) for transfer in call.transfers],
         "related": [{"call_id": name, "relation": what} for name, what in call.related.items()],
         "streams": sorted(streams, key=lambda stream: (stream["first_at"], stream["src"])),
+        "other_streams": sorted(other_streams, key=lambda stream: (stream["first_at"], stream["src"])),
         "undecoded": [stream.described() for stream in written.undecoded],
         "recording": recording_object(written, root),
     }
@@ -245,6 +249,7 @@ def orphan_object(
         "transfers": [],
         "related": [],
         "streams": [{"by": "caller"} | stream],
+        "other_streams": [],
         "undecoded": [stream.described() for stream in written.undecoded],
         "recording": recording_object(written, root),
     }

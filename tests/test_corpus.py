@@ -132,7 +132,8 @@ def bystander_says(name: str, folder: Path) -> dict[tuple[str, str], str]:
         for call_id in [call["call_id"], *call["linked_call_ids"]]:
             says["call", call_id] = "present"
             says["state", call_id] = call["state"]
-    for stream in [s for call in result["calls"] for s in call["streams"]] + result["unclaimed_streams"]:
+    of_calls = [s for call in result["calls"] for s in (*call["streams"], *call["other_streams"])]
+    for stream in of_calls + result["unclaimed_streams"]:
         streams[f"{stream['src']} > {stream['dst']} {stream['ssrc']}"] += stream["packets"]
     says |= {("packets", key): str(packets) for key, packets in streams.items()}
     says |= {("payload", key): digest for key, digest in payload_hashes(CORPUS / name).items()}

@@ -30,12 +30,7 @@ from phonelab.compare import TRUE_DB, TRUE_OPUS_DB, Aligned, Samples, align, sil
 from bystander.extract import extract
 
 DATA = Path(__file__).resolve().parent / "data"
-AWAITED = ("video",)
-CAPTURES: list[dict[str, Any]] = [
-    capture
-    for capture in json.loads((DATA / "manifest.json").read_text())["captures"]
-    if Path(capture["file"]).stem not in AWAITED
-]
+CAPTURES: list[dict[str, Any]] = json.loads((DATA / "manifest.json").read_text())["captures"]
 CALLS = [(c["file"], n) for c in CAPTURES for n in range(len(c["calls"]))]
 SPOKEN = [(c["file"], n) for c in CAPTURES for n, call in enumerate(c["calls"]) if call["speech"]]
 HELD = [(c["file"], n) for c in CAPTURES for n, call in enumerate(c["calls"]) if call.get("holds")]
@@ -227,6 +222,17 @@ def test_packets_of_each_stream(extracted: Any, file: str, number: int) -> None:
 
 
 @needs_tshark
+@pytest.mark.parametrize(("file", "number"), [spoken for spoken in SPOKEN if "srtp" in spoken[0]])
+def test_c7_which_streams_are_encrypted(extracted: Any, file: str, number: int) -> None:
+    """Of one hop or of both: those between hosts of which the sender named a key."""
+    encrypted = secured.keys(DATA / file)
+    assert encrypted
+    for stream in call_of(extracted, file, number)["streams"]:
+        hosts = stream["src"].rpartition(":")[0], stream["dst"].rpartition(":")[0]
+        assert stream["srtp"] == (hosts in encrypted)
+
+
+@needs_tshark
 @needs_ffmpeg
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize(("file", "number"), SPOKEN)
@@ -334,6 +340,15 @@ def test_digits_pressed(extracted: Any, file: str, number: int) -> None:
     mine = call_of(extracted, file, number)["dtmf"]
     pressed = [{k: press[k] for k in ("digit", "by", "method")} for press in mine]
     assert pressed == known(file, number)["dtmf"]
+
+
+def test_c17_video_is_noted_beside_the_audio(extracted: Any) -> None:
+    """Whose it is, in which codec; it is no stream without a call."""
+    call = call_of(extracted, "video.pcap", 0)
+    assert call["media"] == ["audio", "video"]
+    noted = {(s["kind"], s["by"], s["codec"]) for s in call["other_streams"]}
+    assert noted == {("video", "caller", "VP8"), ("video", "callee", "VP8")}
+    assert extracted("video.pcap")[0]["unclaimed_streams"] == []
 
 
 @pytest.mark.parametrize(("file", "number"), RELATED)

@@ -29,6 +29,9 @@ def test_video_is_noted_and_the_audio_beside_it_recorded(scene: Scene, line: Lin
     heard = play(scene)
     assert heard.call["media"] == ["audio", "video"]
     assert heard.call["verdict"] == "recorded" and len(heard.call["streams"]) == 2
+    assert [(s["kind"], s["by"], s["codec"], s["packets"]) for s in heard.call["other_streams"]] == [
+        ("video", "caller", "H264", 100)
+    ]
     assert heard.call["undecoded"] == []
 
 
