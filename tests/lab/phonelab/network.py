@@ -143,6 +143,16 @@ class Lab:
                 )
         return host
 
+    def join(self, host: Host, ip: str) -> None:
+        """Give a host that is not on the switch, such as the recorder, an interface ``lan0`` there."""
+        self._veth(host, "lan0", self.switch, f"l-{host.name}"[:15])
+        self.switch.run("ip", "link", "set", f"l-{host.name}"[:15], "master", "bridge")
+        host.run("ip", "address", "add", f"{ip}/24", "dev", "lan0")
+        host.ip = ip
+        if host is self.recorder:
+            # Its kernel would answer mirrored ARP requests for that address on the tap.
+            host.run("sysctl", "-qw", f"net.ipv4.conf.{TAP}.arp_ignore=8")
+
     def mirror(self, *hosts: Host, tap: str = "tap0") -> None:
         """Copy both directions of the switch ports of ``hosts`` to the tap. Two ports that talk with each
         other give every frame twice (C13)."""

@@ -33,6 +33,7 @@ modparam("rtpengine", "write_sdp_pv", "$avp(sdp)")
 modparam("usrloc", "db_mode", 0)
 modparam("tm", "fr_inv_timer", {ring_ms})
 modparam("tm", "fr_timer", 5000)
+{trace}
 
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
@@ -105,11 +106,26 @@ PLAIN = f"{REPLACE} RTP/AVP"
 SECURE = f"{REPLACE} RTP/SAVP DTLS=off"
 
 
+#: Copies of all signalling, by HEP version 3.
+TRACE = """\
+loadmodule "siptrace.so"
+modparam("siptrace", "trace_mode", 1)
+modparam("siptrace", "trace_to_database", 0)
+modparam("siptrace", "hep_mode_on", 1)
+modparam("siptrace", "hep_version", 3)
+modparam("siptrace", "hep_capture_id", 2001)
+modparam("siptrace", "auth_key", "{password}")
+modparam("siptrace", "trace_on", 1)
+modparam("siptrace", "duplicate_uri", "{uri}")
+"""
+
+
 class Proxy:
     """Registrar and proxy of one host. ``relay`` sends the media through rtpengine on the same host, so
     that both hops of a call pass the host's switch port, with ``near`` and ``far`` as rtpengine's flags for
     the hops to the caller and to the callee; a line of SDP that begins with ``strip`` is withdrawn from
-    what the callee is offered. ``auth`` challenges REGISTER (401) and INVITE (407)."""
+    what the callee is offered. ``auth`` challenges REGISTER (401) and INVITE (407). ``trace`` is a SIP URI
+    that gets a copy of all signalling by HEP, with the password as its key."""
 
     def __init__(
         self,
@@ -118,6 +134,7 @@ class Proxy:
         relay: bool = False,
         auth: bool = False,
         ring_s: float = 60.0,
+        trace: str = "",
         near: str = REPLACE,
         far: str = REPLACE,
         strip: str = "",
@@ -133,6 +150,7 @@ class Proxy:
         switches = {"relay": relay, "auth": auth, "stripped": bool(strip)}
         config = CONFIG.format(
             ip=host.ip, ng_port=NG_PORT, password=PASSWORD, ring_ms=int(ring_s * 1000),
+            trace=TRACE.format(password=PASSWORD, uri=trace) if trace else "",
             near=near, far=far, strip=strip,
             **{name: "1==1" if on else "1==0" for name, on in switches.items()},
         )  # fmt: skip
