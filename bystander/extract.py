@@ -114,6 +114,7 @@ def counters_of(pipeline: Pipeline) -> dict[str, Any]:
         "tls_connections_read": pipeline.tls.counters["read"],
         "bad": skipped(pipeline),
         "tunnels": tunnelled(pipeline),
+        "coalesced": pipeline.coalesced.frames,
         "evicted": {name: table.evicted for name, table in tables(pipeline).items() if table.evicted},
         "sip_methods": dict(sorted(pipeline.calls.requests.items())),
         "sip_statuses": {str(status): count for status, count in sorted(pipeline.calls.responses.items())},

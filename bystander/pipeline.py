@@ -35,6 +35,7 @@ from bystander.report import stream_object
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.calls import Call, CallSettings, CallTable, ClaimedStream
 from bystander.sniffer.claims import StreamLike
+from bystander.sniffer.coalesced import Splitter, messages_in
 from bystander.sniffer.datagrams import Datagrams, Parsed, synthetic
 from bystander.sniffer.fragments import Reassembler
 from bystander.sniffer.frames import NONSENSE_NS, Frames, mended
@@ -113,6 +114,7 @@ class Pipeline:
         self._arrived = arrived
         self._parser = FrameParser()
         self.fragments = Reassembler()
+        self.coalesced = Splitter()
         self.tcp = SipOverTcp(on_connection=self._parser.watch_tcp)
         self.media_ports = MediaPorts()
         self.tls = TlsConnections(settings.tls_ports, take=settings.tls_take)
@@ -208,6 +210,8 @@ class Pipeline:
             self._join_fragments(parsed)
         parsed.datagrams += self._tunnelled(parsed)
         rtp = [looks_like_rtp(datagrams) for datagrams in parsed.datagrams]
+        for i, mask in enumerate(rtp):
+            parsed.datagrams[i], rtp[i] = self.coalesced.split(parsed.datagrams[i], mask)
         # Signalling first: streams that it announces need no probation.
         messages: list[_Message] = []
         for datagrams, mask in zip(parsed.datagrams, rtp, strict=True):
@@ -378,8 +382,9 @@ class Pipeline:
         """Return what may be SIP among the datagrams that are not RTP, and count RTCP."""
         self.counters["rtcp"] += int(np.count_nonzero(looks_like_rtcp(datagrams)))
         return [
-            (int(datagrams.time_ns[i]), *datagrams.endpoints(i), "udp", datagrams.payload(i))
+            (int(datagrams.time_ns[i]), *datagrams.endpoints(i), "udp", message)
             for i in may_be_sip(datagrams, other).tolist()
+            for message in messages_in(datagrams.payload(i))
         ]
 
     def _tunnelled(self, parsed: Parsed) -> list[Datagrams]:
