@@ -1,16 +1,19 @@
-"""The check of the announcement on generated calls: misses, false hits, and what it costs.
+"""The check of the announcement on calls made in memory: misses, false hits, and what it costs.
 
 `python -m benchmarks.announcement [--calls N]`: half of the calls have the announcement (some cut short), the
-others have other announcements, speech, music and ringing. Speech is espeak-ng's, in several voices.
+others have other announcements, speech, music and ringing. Speech is espeak-ng's, in several voices. The
+same on real calls is `make announcements`.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import shutil
 import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -143,18 +146,31 @@ def _coded(sound: NDArray[np.int16], law: int) -> NDArray[np.int16]:
     return np.where(sound - below < above - sound, below, above).astype(np.int16)
 
 
+def run(folder: Path) -> None:  # noqa: ARG001  (nothing is written)
+    """Check some calls, if there is a voice to make them with."""
+    if shutil.which("espeak-ng") is None:
+        print("  espeak-ng is not installed")
+        return
+    measure(calls=60, seed=1)
+
+
 def main() -> None:
     """Check calls, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    line = Line(options.seed)
+    measure(options.calls, options.seed)
+
+
+def measure(calls: int, seed: int) -> None:
+    """Check calls, and print what came of it."""
+    line = Line(seed)
     reference = Reference.from_samples(line.announcement, RATE_HZ)
     told: Counter[tuple[str, str]] = Counter()
     scores: dict[str, list[float]] = {"heard": [], "cut": [], "missing": []}
     errors, stars, spent = [], 0, 0.0
-    for n in range(options.calls):
+    for n in range(calls):
         channel, state, at_s = line.call(n % 2 == 0)
         begun = time.process_time()
         finding = look(reference, channel, RATE_HZ)
@@ -165,8 +181,7 @@ def main() -> None:
         if finding.at_s is not None and state != "missing":
             errors.append(abs(finding.at_s - at_s))
     print(
-        f"{options.calls} calls, announcement of {reference.length_s:.1f} s, "
-        f"{spent / options.calls * 1000:.0f} ms CPU each"
+        f"  {calls} calls, announcement of {reference.length_s:.1f} s, {spent / calls * 1000:.0f} ms CPU each"
     )
     for (was, said), number in sorted(told.items()):
         print(f"  {was:>8} -> {said:<8} {number}")

@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def test_r3_each_call_is_told_for_what_it_was(tmp_path: Path) -> None:
-    outcomes = check(tmp_path / "calls", planned(20, seed=3, lead_s=3.0), rate=5.0, sentences=3)
+    outcomes = check(tmp_path / "calls", planned(20, seed=3, lead_s=3.0), rate=8.0, sentences=3)
     assert all(one.right for one in outcomes), "\n" + table(outcomes)
     assert sum(one.lost for one in outcomes) > 20 and sum(one.reordered for one in outcomes) > 0
     there = [one.score for one in outcomes if one.case.state != "missing"]
