@@ -31,6 +31,7 @@ class Depacketiser:
     wide: bool
     aligned: bool
     crc: bool = False
+    robust: bool = False
 
     @property
     def frame_samples(self) -> int:
@@ -58,6 +59,12 @@ class Depacketiser:
             table.append((kind, quality))
         if self.crc:
             at += 8 * sum(1 for kind, _ in table if bits_of[kind])
+        if self.robust:
+            lengths = [-(-bits_of[kind] // 8) for kind, _ in table]
+            body = unsorted(payload[at // 8 :], lengths)
+            if body is None:
+                return
+            bits, total, at = int.from_bytes(body, "big"), len(body) * 8, 0
         for kind, quality in table:
             length = bits_of[kind]
             padded = -(-length // 8) * 8
@@ -71,14 +78,30 @@ class Depacketiser:
             yield bytes((kind << 3 | quality << 2,)) + body.to_bytes(padded // 8, "big")
 
 
+def unsorted(body: bytes, lengths: list[int]) -> bytes | None:
+    """Return frames of some lengths one after another, that came sorted by robustness (section 4.4.4.1).
+
+    Then the first bytes of all frames come first, and then their second ones. None if they do not add up.
+    """
+    if len(body) < sum(lengths):
+        return None
+    frames = [bytearray() for _ in lengths]
+    coming = iter(body)
+    for place in range(max(lengths, default=0)):
+        for frame, length in zip(frames, lengths, strict=True):
+            if place < length:
+                frame.append(next(coming))
+    return b"".join(frames)
+
+
 def open_decoder(parameters: Parameters) -> Decoder | None:
     """Return a decoder; None for several channels and interleaved frames, which telephones do not send."""
     wide = parameters.encoding.upper() == "AMR-WB"
     if parameters.channels > 1 or parameters.number("interleaving"):
         return None
-    crc = parameters.number("crc") == 1
-    aligned = parameters.number("octet-align") == 1 or crc or parameters.number("robust-sorting") == 1
-    layout = Depacketiser(wide, aligned, crc)
+    crc, robust = parameters.number("crc") == 1, parameters.number("robust-sorting") == 1
+    aligned = parameters.number("octet-align") == 1 or crc or robust
+    layout = Depacketiser(wide, aligned, crc, robust)
     names = ("libopencore_amrwb", "amrwb") if wide else ("libopencore_amrnb", "amrnb")
     return FfmpegDecoder(
         names, layout.frame_samples * _FRAMES_A_SECOND, layout.frames, frame_samples=layout.frame_samples

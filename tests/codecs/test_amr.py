@@ -71,3 +71,19 @@ def test_the_fmtp_line_tells_the_layout() -> None:
         decoder = open_decoder(Parameters("AMR-WB", 16000, 1, fmtp))
         assert decoder is not None and decoder.rate_hz == 16000
         assert len(decoder.decode(amr_payload(frame, aligned, WIDE_BITS))) == 320
+
+
+@given(
+    st.booleans(), st.booleans(), st.lists(st.sampled_from(range(9)), min_size=1, max_size=5), st.integers(0)
+)
+def test_frames_sorted_by_robustness_are_sorted_back(
+    wide: bool, crc: bool, kinds: list[int], seed: int
+) -> None:
+    """Section 4.4.4.1: the first bytes of all frames, then the second ones, and so on."""
+    frames = stored(wide, kinds, seed)
+    simple = amr_payload(frames, True, WIDE_BITS if wide else NARROW_BITS)
+    head = simple[: 1 + len(frames)] + (bytes(len(frames)) if crc else b"")
+    bodies = [frame[1:] for frame in frames]
+    mixed = bytes(body[at] for at in range(max(map(len, bodies))) for body in bodies if at < len(body))
+    assert list(Depacketiser(wide, True, crc, robust=True).frames(head + mixed)) == frames
+    assert list(Depacketiser(wide, True, crc, robust=True).frames(head + mixed[:-1])) == []
