@@ -12,7 +12,7 @@ from benchmarks import announcement, attack, decoding, extraction, keeping, live
 BENCHMARKS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "extract": ("the whole program on one core, from capture file to WAV", extraction.run),
     "stages": ("CPU ns per packet, stage by stage, on one core", stages.run),
-    "decode": ("G.711 to 16-bit samples", decoding.run),
+    "decode": ("what decoding costs: G.711, the other codecs, keys in the audio", decoding.run),
     "announcement": ("the announcement looked for in calls: CPU time, misses, false hits", announcement.run),
     "keeping": ("a million calls kept: queries, a sweep, sealing", keeping.run),
     "attack": ("floods around calls in progress: memory, and what is lost", attack.run),

@@ -1,4 +1,7 @@
-"""G.711 to 16-bit samples: ours beside ffmpeg and sox as whole processes, and beside a copy of the result."""
+"""G.711 to 16-bit samples: ours beside ffmpeg and sox as whole processes, and beside a copy of the result.
+
+Then every other codec that something here can encode, and keys looked for in the audio: what an hour costs.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks import voices
 from benchmarks.process import last_core, measured
+
+if TYPE_CHECKING:
+    from bystander.codecs.packets import PacketRun
+    from tests.codecs.spoken import Spoken
 
 #: 100 M samples: nearly three and a half hours of speech.
 _SAMPLES = 100_000_000
@@ -82,3 +90,34 @@ def run(out: Path) -> None:
             line(
                 f"{name}, reading and writing files", cost.cpu_s, "same samples" if same else "OTHER SAMPLES"
             )
+    others(out)
+
+
+def others(_: Path) -> None:
+    """Print what a second of speech costs in each of the other codecs, and to look for keys in it."""
+    from bystander.codecs.decoded import sound_of
+    from bystander.codecs.dtmf import tones
+    from tests.codecs.spoken import SPOKEN, T0_NS, speech, spoken
+
+    def cost(name: str, seconds: float, work: Callable[[], object]) -> None:
+        spent = _best(work)
+        line = f"{spent / seconds * 1e3:>9.3f} ms a second, {seconds / spent:>8,.0f} calls at once"
+        print(f"  {name:<34}{line}")
+
+    print("  CPU of one side of a call, from kept packets to samples:")
+    for name in SPOKEN:
+        said = spoken(name)
+        run = said.run()
+
+        def decode(run: PacketRun = run, said: Spoken = said) -> None:
+            sound = sound_of(run, said.parameters)
+            assert sound is not None
+            reader = sound.reader(T0_NS)
+            for second in range(4):
+                reader.read(second * sound.rate_hz, sound.rate_hz)
+
+        cost(name, 4.0, decode)
+    quiet = np.zeros(240 * 8000, np.int16)
+    words = np.tile(speech(8000, 20.0), 12)
+    cost("keys looked for in speech", len(words) / 8000, lambda: tones(words))
+    cost("keys looked for in silence", len(quiet) / 8000, lambda: tones(quiet))

@@ -9,6 +9,7 @@ from typing import Any
 from bystander.finish import Job, StreamMedia, Written
 from bystander.report import (
     call_object,
+    digit_objects,
     orphan_object,
     protection_fields,
     recording_object,
@@ -77,7 +78,8 @@ class Orphan:
 
     def describe(self, written: Written) -> dict[str, Any]:
         """Return the stream's JSON object with its recording."""
-        return self.stream | {"recording": recording_object(written, self.root)}
+        digits = digit_objects(written, self.job.digits.mask)
+        return self.stream | {"dtmf": digits, "recording": recording_object(written, self.root)}
 
     @property
     def signalled_by(self) -> list[str]:

@@ -16,6 +16,8 @@ RATE_HZ: Final = 48000
 _SILK: Final = (480, 960, 1920, 2880)
 _HYBRID: Final = (480, 960)
 _CELT: Final = (120, 240, 480, 960)
+#: No packet lasts longer than 120 ms (§3.2.5).
+_LONGEST: Final = 5760
 
 
 def samples_of(payload: bytes) -> int:
@@ -31,7 +33,8 @@ def samples_of(payload: bytes) -> int:
         frame = _CELT[config & 3]
     if code < 3:
         return frame * (1, 2, 2)[code]
-    return frame * (payload[1] & 0x3F) if len(payload) > 1 else 0
+    lasts = frame * (payload[1] & 0x3F) if len(payload) > 1 else 0
+    return lasts if lasts <= _LONGEST else 0
 
 
 def frames(payload: bytes) -> Iterator[Frame]:
