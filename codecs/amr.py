@@ -61,10 +61,10 @@ class Depacketiser:
             at += 8 * sum(1 for kind, _ in table if bits_of[kind])
         if self.robust:
             lengths = [-(-bits_of[kind] // 8) for kind, _ in table]
-            body = unsorted(payload[at // 8 :], lengths)
-            if body is None:
+            simple = unsorted(payload[at // 8 :], lengths)
+            if simple is None:
                 return
-            bits, total, at = int.from_bytes(body, "big"), len(body) * 8, 0
+            bits, total, at = int.from_bytes(simple, "big"), len(simple) * 8, 0
         for kind, quality in table:
             length = bits_of[kind]
             padded = -(-length // 8) * 8
