@@ -16,6 +16,9 @@ from bystander.storage.index import Index
 
 #: Recordings of one case that are looked for; the calls of a case begin within a day of one another.
 MAX_OF_CASE: Final = 64
+#: Of more recordings than these, those that say nothing of others are taken at their word: each look is at
+#: all calls of two days.
+_LOOKED_AT: Final = 16
 
 
 def close_both_ways(calls: Sequence[dict[str, Any]]) -> None:
@@ -61,13 +64,19 @@ def named_by(call: dict[str, Any]) -> list[str]:
     return [one["call_id"] for one in call.get("related", ())]
 
 
+def tells_of_others(call: dict[str, Any]) -> bool:
+    """Tell whether a call says that it belongs to a case with others, known or not when it ended."""
+    return bool(call.get("related") or call.get("transfers"))
+
+
 async def of_case(index: Index, ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return the calls in the index that belong to the same cases as some recordings, without these.
 
     Each comes with ``why``: what the call that led to it is to it. The oldest first, at most MAX_OF_CASE.
     """
     known = dict.fromkeys(ids)
-    todo = deque([call for name in known if (call := await index.call(name)) is not None])
+    begun = [call for name in known if (call := await index.call(name)) is not None]
+    todo = deque(call for call in begun if len(begun) <= _LOOKED_AT or tells_of_others(call))
     found: dict[str, dict[str, Any]] = {}
     while todo and len(found) < MAX_OF_CASE:
         call = todo.popleft()

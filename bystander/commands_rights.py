@@ -41,12 +41,18 @@ def rights_find(
     query = _query(settings, number, since, until)
 
     async def work(desk: Desk) -> list[dict[str, Any]]:
+        from bystander.cases import case_of, tells_of_others
         from bystander.custody.rights import restrictions
 
         found = await desk.index.calls(query)
         restricted = {one.recording for one in await restrictions(desk.index)}
         desk.note("rights-find", count=len(found))
-        return [call | {"restricted": call["id"] in restricted} for call in found]
+        return [
+            call
+            | {"restricted": call["id"] in restricted}
+            | {"case": await case_of(desk.index, call) if tells_of_others(call) else []}
+            for call in found
+        ]
 
     found = with_desk(settings, work)
     if json:
@@ -56,6 +62,8 @@ def rights_find(
         began = datetime.fromisoformat(call["started_at"]).astimezone(settings.zone())
         notes = [t("restricted")] if call["restricted"] else []
         notes += [plain(case) for case in call["held_by"]]
+        # Transferred from or to: the person may be heard there, under another number.
+        notes += [f"+ {plain(one['id'])}" for one in call["case"] if "id" in one]
         console().print(
             f"{call['id']}  {began:%Y-%m-%d %H:%M}  {plain(call['caller'])} > {plain(call['callee'])}  "
             f"{t(call['verdict'] or call['state'])}  {', '.join(notes)}".rstrip(),

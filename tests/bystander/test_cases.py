@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bystander.cases import MAX_OF_CASE, case_of, close_both_ways, of_case, related_among
+from bystander.cli import main
+from bystander.storage.identity import recipient_text
 from bystander.storage.index import Entry, Index
+from tests.vaultkit import make, name_of
 
 
 def call(name: str, related: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
@@ -87,3 +93,37 @@ def test_what_a_call_is_to_the_others() -> None:
     assert [(p["call_id"], why) for p, why in related_among(one, partners)] == [
         ("b", "consulted-in"), ("c", "picked-up-by")
     ]  # fmt: skip
+
+
+CONFIG = """
+[recording]
+directory = "recordings"
+spool = "spool"
+index = "index.sqlite"
+[vault]
+keyring = "keyring.sqlite"
+journal = "journal.jsonl"
+keys = "keys"
+"""
+
+
+def test_r18_c8_what_a_call_was_transferred_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exchange may show another number there; whoever answers the request must look."""
+    kit = make(tmp_path / "vault")
+    try:
+        (kit.folder / "keys/vault.pub").write_text(recipient_text(kit.vault_identity) + "\n")
+        (kit.folder / "bystander.toml").write_text(CONFIG)
+        monkeypatch.setenv("BYSTANDER_CONFIG", str(kit.folder / "bystander.toml"))
+        kit.add(1, related=[{"call_id": "call-0002@office.example", "relation": "transferred-to"}])
+        kit.add(2, 3)
+        assert main(["rights", "find", "+48600000001", "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        assert [(one["id"], one["relation"]) for one in found["case"]] == [(name_of(2), "transferred-to")]
+        assert main(["rights", "find", "+48600000001"]) == 0
+        shown = capsys.readouterr().out
+        assert f"+ {name_of(2)}" in shown
+        assert name_of(3) not in shown
+    finally:
+        kit.keyring.close()
