@@ -25,7 +25,7 @@ from benchmarks.traffic import PCAP_HEADER, RECORD, cached
 from benchmarks.verify import check
 
 CALLS = Traffic(calls=20, seconds=60)
-SIZES = (100_000, 400_000)
+SIZES = (50_000, 200_000)
 GATEWAY = "10.0.0.2"
 
 #: (number of the frame, random numbers) -> frame.

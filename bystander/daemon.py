@@ -331,7 +331,8 @@ class Recorder:
                 queue_depth=self._filing.queues | ({"hep": len(self._hep)} if self._hep else {}),
                 hep=dict(self._hep.counters) if self._hep else {},
                 table_entries={name: table.entries for name, table in counted.items()},
-                table_evictions={name: table.evicted for name, table in counted.items()},
+                table_evictions={name: table.evicted for name, table in counted.items()}
+                | {"waiting": self._filing.unlisted},
                 link_losses=self._ring.link_losses if self._ring is not None else 0,
                 spool_bytes=self._spool_bytes,
                 spool_errors=pipeline.counters["spool-errors"],

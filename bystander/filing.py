@@ -40,6 +40,13 @@ from bystander.writer import ENOUGH, Writer
 log = logging.getLogger("bystander")
 
 _PACE_S: Final = 0.01
+#: While so many calls wait, attempts that nobody answered and in which nothing was said are only counted: a
+#: flood of INVITEs is not to fill the memory, or keep the calls of that time from the disk.
+MOST_WAITING: Final = 4096
+
+
+def _is_attempt(call: Finished) -> bool:
+    return isinstance(call, FinishedCall) and call.call.state != "answered" and not call.job.streams
 
 
 class Filing:
@@ -78,6 +85,8 @@ class Filing:
         #: Indexed since the start: answered calls by verdict, and sealed files.
         self.verdicts: Counter[str] = Counter()
         self.sealed = 0
+        #: Attempts that were not listed, for want of time to write them.
+        self.unlisted = 0
         self._quality = metrics.quality
 
     # -- names ------------------------------------------------------------------------------------------
@@ -99,6 +108,11 @@ class Filing:
 
     def submit(self, call: Finished) -> None:
         """Take a call that is over. Never waits."""
+        if self._waiting > MOST_WAITING and _is_attempt(call):
+            self.unlisted += 1
+            call.discard()
+            self._tell("attempts", f"more calls than can be written: {self.unlisted} attempts are not listed")
+            return
         self._pending[id(call)] = call
         self._writer.submit(call)
 
@@ -111,8 +125,13 @@ class Filing:
 
     async def keep_pace(self) -> None:
         """Wait while many calls wait to be written: for whoever can wait, which is not a live mirror."""
-        while self._writer.depth > ENOUGH:
+        while self._waiting > ENOUGH:
             await asyncio.sleep(_PACE_S)
+
+    @property
+    def _waiting(self) -> int:
+        """Calls that wait for the disk or for the index; those that failed are not waiting for their turn."""
+        return self._writer.depth + self._entries.qsize()
 
     @property
     def pending(self) -> int:
