@@ -26,6 +26,7 @@ def tables(pipeline: Pipeline) -> dict[str, TableCount]:
         "fragments": TableCount(len(pipeline.fragments), pipeline.fragments.counters["evicted"]),
         "key-exchanges": TableCount(len(ports), ports.counters["flows-forgotten"]),
         "probation": TableCount(streams.on_probation, streams.counters["probation-overflow"]),
+        "reports": TableCount(len(pipeline.reports), pipeline.reports.counters["skipped"]),
         "streams": TableCount(len(streams), streams.counters["streams-refused"]),
         "tcp": TableCount(len(pipeline.tcp), pipeline.tcp.counters["evicted"]),
         "tls": TableCount(len(pipeline.tls), pipeline.tls.counters["evicted"]),
@@ -39,6 +40,8 @@ def skipped(pipeline: Pipeline) -> dict[str, int]:
     reasons = Counter(pipeline.bad)
     for reason in ("rtp-header", "g711-oversized"):
         reasons[reason] += pipeline.streams.counters[reason]
+    for reason in ("rtcp-not-rtcp", "rtcp-padding", "rtcp-tail", "rtcp-truncated"):
+        reasons[reason] += pipeline.reports.counters[reason]
     reasons["sip-without-call-id"] += pipeline.calls.counters["sip-without-call-id"]
     for reason in ("oversize", "empty", "contradictory-end", "conflicting", "expired"):
         reasons[f"fragment-{reason}"] += pipeline.fragments.counters[reason]

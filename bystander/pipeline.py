@@ -32,6 +32,7 @@ from bystander.finished import (
 from bystander.hepinput import feed_hep_of_wire
 from bystander.quality import missed_audibly
 from bystander.report import stream_object
+from bystander.rtcpview import continued
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.calls import Call, CallSettings, CallTable, ClaimedStream
 from bystander.sniffer.claims import StreamLike
@@ -43,6 +44,7 @@ from bystander.sniffer.hep import MAGIC as HEP
 from bystander.sniffer.mediaports import MediaPorts
 from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.recovered import RecoveredStream
+from bystander.sniffer.reports import Heard, Reports
 from bystander.sniffer.rtp import looks_like_rtcp, looks_like_rtp
 from bystander.sniffer.sameaudio import prints
 from bystander.sniffer.signalling import may_be_sip
@@ -117,6 +119,7 @@ class Pipeline:
         self.coalesced = Splitter()
         self.tcp = SipOverTcp(on_connection=self._parser.watch_tcp)
         self.media_ports = MediaPorts()
+        self.reports = Reports()
         self.tls = TlsConnections(settings.tls_ports, take=settings.tls_take)
         self._parser.tcp.ports = (5060, *settings.tls_ports)
         #: Messages of TLS connections that were opened beforehand, in order of time.
@@ -128,8 +131,10 @@ class Pipeline:
             expected=self.calls.expects,
             guard=self.calls.guards.mode,
             clock_of=self.calls.clock_of,
+            observer=self.reports,
             first_id=first_stream_id,
         )
+        self.reports.table = self.streams
         self._recovered: dict[int, RecoveredStream] = {}
         self._by_id: dict[int, Stream] = {}
         self._unclaimed: list[dict[str, Any]] = []
@@ -246,6 +251,7 @@ class Pipeline:
                 self._feed_rtp(parsed, rtp, time_ns)
             self._feed_sip(*message)
         self._feed_rtp(parsed, rtp)
+        self.reports.flush()
         self.advance(self.last_frame_ns)
 
     def advance(self, now_ns: int) -> None:
@@ -266,6 +272,9 @@ class Pipeline:
         for silent in self.streams.overdue(self.now_ns):
             self._end(silent)
             self.calls.stream_ended(silent)
+        for left in self.reports.left(self.now_ns, _QUIET_NS):
+            self._end(left)
+            self.calls.stream_ended(left)
         for ended in self.calls.streams_of_ended_calls():
             own = self._by_id.get(ended.id)
             if own is not None and own.alive and self.now_ns - own.last_ns > _QUIET_NS:
@@ -380,7 +389,9 @@ class Pipeline:
 
     def _messages(self, datagrams: Datagrams, other: NDArray[np.int64]) -> list[_Message]:
         """Return what may be SIP among the datagrams that are not RTP, and count RTCP."""
-        self.counters["rtcp"] += int(np.count_nonzero(looks_like_rtcp(datagrams)))
+        rtcp = np.flatnonzero(looks_like_rtcp(datagrams))
+        self.counters["rtcp"] += len(rtcp)
+        self.reports.feed(datagrams, rtcp)
         return [
             (int(datagrams.time_ns[i]), *datagrams.endpoints(i), "udp", message)
             for i in may_be_sip(datagrams, other).tolist()
@@ -438,6 +449,7 @@ class Pipeline:
 
     def _hand_out(self, call: Call) -> None:
         streams, media = [], []
+        heard: list[tuple[Stream | RecoveredStream, Heard | None]] = []
         loss = joined_midway(call) or (self._interrupted and call.ended_by == "capture-end")
         if call.answered_ns is not None:
             answered_ns, ended_ns = call.answered_ns, call.ended_ns
@@ -452,7 +464,9 @@ class Pipeline:
             stream, file, memory = taken
             figures = stream.figures
             measures = stream.measures
-            loss = loss or measures is None or missed_audibly(measures) or stream.id in self._lossy
+            said = self.reports.forget(stream)
+            heard.append((stream, said))
+            loss = loss or measures is None or missed_audibly(measures, said) or stream.id in self._lossy
             self._lossy.discard(stream.id)
             exchange = self.media_ports.key_exchange(stream.src, stream.dst)
             media.append(media_of(stream, file, memory, claimed, exchange))
@@ -466,11 +480,14 @@ class Pipeline:
                     figures=figures,
                     formats=claimed.formats,
                     measures=measures,
+                    heard=said,
                     srtp=claimed.encrypted or exchange is not None,
                     by=claimed.by,
                     tunnel=stream.tunnel,
                 )
             )
+        for number, ssrc in continued(heard).items():
+            streams[number]["continues"] = f"{ssrc:#010x}"
         others = [self._set_aside(claimed) for claimed in call.other_streams]
         excluded = self.settings.excluded(call)
         root = self.settings.root
@@ -525,6 +542,7 @@ class Pipeline:
             payload_types=stream.payload_types,
             figures=stream.figures,
             measures=stream.measures,
+            heard=self.reports.forget(stream),
             tunnel=stream.tunnel,
         )
         if self.settings.keep_unclaimed:

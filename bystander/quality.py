@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bystander.codecs.emodel import burst_ratio, mos, r_factor
+from bystander.rtcpview import rtcp_object
 
 if TYPE_CHECKING:
+    from bystander.sniffer.reports import Heard
     from bystander.sniffer.stream import Figures, Measures
 
 #: Packets of one stream that the capture lost, beyond which its recording has a hole that can be heard.
@@ -18,13 +20,19 @@ AUDIBLE: Final = 5
 MEASURED_AT: Final = "capture point"
 
 
-def quality_object(figures: Figures, measures: Measures | None, codec: str | None) -> dict[str, Any] | None:
-    """Describe how a stream came; None for one that an earlier process measured."""
+def quality_object(
+    figures: Figures,
+    measures: Measures | None,
+    codec: str | None,
+    heard: Heard | None = None,
+    clock_hz: int | None = None,
+) -> dict[str, Any] | None:
+    """Describe how a stream came, and what RTCP said of it; None for one that an earlier process measured."""
     if measures is None:
         return None
     losses, delays = measures.losses, measures.delays
     expected = figures.packets + figures.lost
-    capture = min(losses.capture, figures.lost)
+    capture = min(_lost_by_the_capture(measures, heard), figures.lost)
     network = figures.lost - capture
     late = min(measures.late, figures.packets)
     gap_packets = max(expected - losses.burst_packets, 0)
@@ -56,12 +64,18 @@ def quality_object(figures: Figures, measures: Measures | None, codec: str | Non
         "clock_drift_error_ppm": _round(delays.drift_error_ppm, 2),
         "r_factor": _round(rating, 1),
         "mos_lq": None if rating is None else _round(mos(rating), 2),
+        "rtcp": rtcp_object(heard, clock_hz),
     }
 
 
-def missed_audibly(measures: Measures | None) -> bool:
+def missed_audibly(measures: Measures | None, heard: Heard | None = None) -> bool:
     """Tell whether the capture lost so much of a stream that its recording is partial."""
-    return measures is not None and measures.losses.capture >= AUDIBLE
+    return measures is not None and _lost_by_the_capture(measures, heard) >= AUDIBLE
+
+
+def _lost_by_the_capture(measures: Measures, heard: Heard | None) -> int:
+    """Return what is missing everywhere at once, or what the receiver has and the capture has not."""
+    return max(measures.losses.capture, heard.capture_lost if heard is not None else 0)
 
 
 def _share(part: int, whole: int) -> float:

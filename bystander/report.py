@@ -13,6 +13,7 @@ from bystander.opening import Opening
 from bystander.quality import quality_object
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call
+from bystander.sniffer.reports import Heard
 from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS, Format
 from bystander.sniffer.siprec import RecordingSession
 from bystander.sniffer.streams import Figures, Measures
@@ -49,6 +50,15 @@ def codec_of(payload_types: list[int], formats: dict[int, Format]) -> str | None
     return None
 
 
+def _clock_of(payload_types: list[int], formats: dict[int, Format]) -> int | None:
+    """Return the RTP clock of a stream's audio in Hz; None if it is not known."""
+    for pt in payload_types:
+        known = formats.get(pt) or STATIC_FORMATS.get(pt)
+        if known is not None and known.encoding.upper() not in SIDE_ENCODINGS:
+            return known.clock_hz
+    return None
+
+
 def stream_object(
     *,
     src: Endpoint,
@@ -59,6 +69,7 @@ def stream_object(
     figures: Figures,
     formats: dict[int, Format] | None = None,
     measures: Measures | None = None,
+    heard: Heard | None = None,
     srtp: bool = False,
     by: str | None = None,
     tunnel: str = "",
@@ -80,7 +91,8 @@ def stream_object(
         "first_at": rfc3339(first_ns),
         "last_at": rfc3339(figures.last_ns),
         "srtp": srtp,
-        "quality": quality_object(figures, measures, codec),
+        "continues": None,
+        "quality": quality_object(figures, measures, codec, heard, _clock_of(payload_types, formats or {})),
         "tunnel": tunnel or None,
     }
 

@@ -92,6 +92,7 @@ def test_what_a_full_table_gave_up(tmp_path: Path) -> None:
         "fragments": (pipeline.fragments, "evicted"),
         "key-exchanges": (pipeline.media_ports, "flows-forgotten"),
         "probation": (pipeline.streams, "probation-overflow"),
+        "reports": (pipeline.reports, "skipped"),
         "streams": (pipeline.streams, "streams-refused"),
         "tcp": (pipeline.tcp, "evicted"),
         "tls": (pipeline.tls, "evicted"),

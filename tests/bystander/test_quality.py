@@ -46,6 +46,7 @@ def test_a_stream_without_fault() -> None:
         "clock_drift_error_ppm": 0.68,
         "r_factor": 93.2,
         "mos_lq": 4.41,
+        "rtcp": None,
     }
 
 

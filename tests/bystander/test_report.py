@@ -90,6 +90,7 @@ def test_a_stream() -> None:
         "first_at": "2026-11-23T20:46:00.000Z",
         "last_at": "2026-11-23T20:46:20.000Z",
         "srtp": False,
+        "continues": None,
         "quality": None,
         "tunnel": None,
     }
