@@ -17,6 +17,8 @@ def feed_hep(pipeline: Pipeline, packet: HepPacket, now_ns: int) -> None:
         return
     pipeline.counters["hep"] += 1
     seen_ns = packet.seen_ns(now_ns)
+    if seen_ns != packet.time_ns:
+        pipeline.counters["hep-clock"] += 1
     pipeline.feed_apart(seen_ns, packet.src, packet.dst, packet.transport, packet.payload)
 
 

@@ -72,9 +72,55 @@ def over_tcp(frame: bytes, sequence: int) -> bytes:
     return frame[:_ETHERNET] + bytes(header) + tcp + payload
 
 
+def tunnelled(frame: bytes, number: int) -> bytes:
+    """The frame in one of many tunnels."""
+    packet = frame[_ETHERNET:]
+
+    def within(protocol: int, inside: bytes) -> bytes:
+        header = bytearray(frame[_ETHERNET : _ETHERNET + _IPV4])
+        struct.pack_into("!H", header, 2, _IPV4 + len(inside))
+        header[9] = protocol
+        return frame[:_ETHERNET] + bytes(header) + inside
+
+    def by_udp(port: int, inside: bytes) -> bytes:
+        return within(17, struct.pack("!HHHH", 50000, port, _UDP + len(inside), 0) + inside)
+
+    def typed(ethertype: int, inside: bytes) -> bytes:
+        return frame[:12] + struct.pack("!H", ethertype) + inside
+
+    ways = (
+        lambda: within(47, b"\0\0\x08\0" + packet),
+        lambda: within(47, b"\x10\0\x88\xbe" + bytes(4) + b"\x10" + bytes(7) + frame),
+        lambda: within(47, b"\x10\0\x22\xeb" + bytes(4) + b"\x20" + bytes(10) + b"\1" + bytes(8) + frame),
+        lambda: within(4, packet),
+        lambda: by_udp(4789, b"\x08" + bytes(5) + b"\x2a\0" + frame),
+        lambda: by_udp(4790, b"\x0c\0\0\1" + bytes(4) + packet),
+        lambda: by_udp(6081, b"\1\0\x65\x58" + bytes(8) + frame),
+        lambda: by_udp(37008, b"\1\0\0\1\0\x0a\1\xfd\1" + frame),
+        lambda: by_udp(2152, b"\x34\xff\0\0" + bytes(7) + b"\x85\1\0\0\0" + packet),
+        lambda: by_udp(7932, bytes(12) + frame),
+        lambda: typed(0x8864, b"\x11\0\0\1\0\0\0\x21" + packet),
+        lambda: typed(0x8847, b"\0\6\x40\x40\0\6\x41\x40" + packet),
+        lambda: typed(0x8847, b"\0\6\x41\x40" + bytes(4) + frame),
+        lambda: typed(0x88E7, bytes(4) + frame),
+        lambda: typed(0x88E5, bytes(6) + b"\x08\0" + packet),
+        lambda: typed(0x8909, b"\1\1\0\1\0\2\x08\0" + packet),
+    )
+    return ways[number % len(ways)]()
+
+
+def coalesced(some: list[bytes]) -> bytes:
+    """The payloads of frames of one flow in a frame, as UDP GRO makes it."""
+    header = bytearray(some[0][: _ETHERNET + _IPV4 + _UDP])
+    payload = b"".join(frame[_ETHERNET + _IPV4 + _UDP :] for frame in some)
+    struct.pack_into("!H", header, _ETHERNET + 2, _IPV4 + _UDP + len(payload))
+    struct.pack_into("!H", header, _ETHERNET + _IPV4 + 4, _UDP + len(payload))
+    return bytes(header) + payload
+
+
 @lru_cache(maxsize=1)
 def frames() -> tuple[bytes, ...]:
-    """Sound frames: SIP and RTP as captured, and VLAN, QinQ, IPv6, fragments and TCP made of them."""
+    """Sound frames: SIP and RTP as captured; VLANs, IPv6, fragments, TCP, tunnels, superframes of them."""
     plain: list[bytes] = []
     for path in sorted(_DATA.glob("*.pcap")):
         records = _records(path.read_bytes())
@@ -88,6 +134,10 @@ def frames() -> tuple[bytes, ...]:
     wrapped += [ipv6(frame) for frame in udp[::4]]
     wrapped += [ipv6(frame, b"\x3c\0\1\4\0\0\0\0\x11\0\1\4\0\0\0\0") for frame in udp[::9]]
     wrapped += [piece for frame in sip[::2] for piece in fragments(frame)]
+    wrapped += [tunnelled(frame, n) for n, frame in enumerate(udp[::3])]
+    wrapped += [tunnelled(tunnelled(frame, n), n // 3) for n, frame in enumerate(udp[::8])]
+    wrapped += [piece for n, frame in enumerate(sip[::4]) for piece in fragments(tunnelled(frame, n))]
+    wrapped += [coalesced([frame] * (2 + n % 5)) for n, frame in enumerate(udp[::9])]
     sequence = 1000
     for frame in sip:
         wrapped.append(over_tcp(frame, sequence))

@@ -24,7 +24,7 @@ from fuzz import seeds
 from fuzz.mutations import mutate, splice
 
 #: Every link type that the parser knows, and one that it does not.
-_LINK_TYPES: Final = (1, 1, 1, 1, 1, 1, 0, 12, 14, 101, 108, 113, 228, 229, 276, 147)
+_LINK_TYPES: Final = (1, 1, 1, 1, 1, 1, 0, 9, 12, 14, 50, 51, 101, 104, 108, 113, 147, 219, 228, 229, 276)
 _START_NS: Final = 1_795_464_000_000_000_000
 #: Frames of one case: a block.
 _MOST_FRAMES: Final = 64

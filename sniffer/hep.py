@@ -22,8 +22,8 @@ RTP: Final = 4
 RTCP: Final = 5
 #: The first bytes of a packet of version 3.
 MAGIC: Final = b"HEP3"
-#: A sender whose clock is further from ours than this is not believed.
-MAX_SKEW_NS: Final = 60_000_000_000
+#: A sender whose clock is further from ours than this is not believed: media is timed by ours.
+MAX_SKEW_NS: Final = 2_000_000_000
 
 _MAX_PAYLOAD: Final = 1 << 17
 _V3_HEADER: Final = 6

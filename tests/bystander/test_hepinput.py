@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ def test_from_a_listener(tmp_path: Path) -> None:
 
 
 def test_seen_on_the_wire_on_its_way_to_somebody_else(tmp_path: Path) -> None:
+    packets = [parse_hep(each) for each in call()]
+    moments = [packet.time_ns for packet in packets if isinstance(packet, HepPacket)]
     raw = [
         struct.pack("!BBHHHBBH", 0x45, 0, 28 + len(each), 1, 0, 64, 17, 0)
         + bytes([192, 0, 2, 1, 192, 0, 2, 2])
@@ -108,9 +111,37 @@ def test_seen_on_the_wire_on_its_way_to_somebody_else(tmp_path: Path) -> None:
     ]
     size = np.array([len(each) for each in raw], np.int64)
     data = np.frombuffer(b"".join(raw) + bytes(PAD), np.uint8)
-    times = T0 + 3 * S + np.arange(len(raw), dtype=np.int64)
+    times = np.array([*moments, T0 + 3 * S, T0 + 3 * S], np.int64) + 1_000_000
     frames = Frames(data, np.cumsum(size) - size, size, size, times, LINKTYPE_RAW)
     facts, arrivals, pipeline = run(tmp_path, lambda pipeline: pipeline.feed(frames))
     check(facts, arrivals)
     assert pipeline.bad == {"hep-cut-short": 1}
     assert pipeline.counters["hep-other"] == 2
+
+
+def test_c13_what_the_mirror_sees_as_well_counts_once(tmp_path: Path) -> None:
+    """The proxy's copy and the mirrored message bear times a little apart."""
+
+    def feed(pipeline: Pipeline) -> None:
+        for raw in call():
+            packet = parse_hep(raw)
+            assert isinstance(packet, HepPacket)
+            for later_ns in (0, 7_000_000):
+                moved = replace(packet, time_ns=packet.time_ns + later_ns)
+                feed_hep(pipeline, moved, packet.time_ns)
+
+    facts, _, pipeline = run(tmp_path, feed)
+    assert [(s["packets"], s["duplicates"]) for s in facts["streams"]] == [(100, 100)]
+    assert pipeline.calls.counters["sip-mirrored-twice"] == 3
+
+
+def test_c18_a_proxy_whose_clock_is_wrong_does_not_part_signalling_and_media(tmp_path: Path) -> None:
+    def feed(pipeline: Pipeline) -> None:
+        for raw in call():
+            packet = parse_hep(raw)
+            assert isinstance(packet, HepPacket)
+            feed_hep(pipeline, replace(packet, time_ns=packet.time_ns - 3600 * S), packet.time_ns)
+
+    facts, arrivals, pipeline = run(tmp_path, feed)
+    check(facts, arrivals)
+    assert pipeline.counters["hep-clock"] == 103
