@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -213,10 +214,122 @@ def test_a_missing_head_is_a_fault(journal: Journal) -> None:
 
 def test_a_line_is_what_the_documentation_says(journal: Journal) -> None:
     """hash = SHA-256 of the entry without hash and sig, as JSON with sorted keys and no spaces."""
-    import hashlib
-
     fill(journal, 1)
     said = json.loads(journal.path.read_text())
     body = {name: value for name, value in said.items() if name not in ("hash", "sig")}
     text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == said["hash"]
+
+
+# -- every entry and every position --------------------------------------------------------------------------
+
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Journal, list[bytes]]:
+    """A journal of six entries, and its lines."""
+    folder = tmp_path_factory.mktemp("whole")
+    made = Journal.create(folder / JOURNAL, RecorderKey.create(folder))
+    fill(made, COUNT)
+    return made, made.path.read_bytes().splitlines(keepends=True)
+
+
+def told(whole: tuple[Journal, list[bytes]], lines: list[bytes]) -> list[str]:
+    """Return what is found wrong when the journal holds these lines; put it back as it was."""
+    journal, before = whole
+    journal.path.write_bytes(b"".join(lines))
+    try:
+        return faults(journal)
+    finally:
+        journal.path.write_bytes(b"".join(before))
+
+
+def test_every_deletion_insertion_and_move_is_seen(whole: tuple[Journal, list[bytes]]) -> None:
+    _, lines = whole
+    assert told(whole, lines) == []
+    for at in range(COUNT):
+        assert told(whole, lines[:at] + lines[at + 1 :]), f"entry {at + 1} removed"
+        for other in range(COUNT):
+            assert told(whole, [*lines[:at], lines[other], *lines[at:]]), f"{other + 1} again before {at + 1}"
+            if other != at:
+                swapped = list(lines)
+                swapped[at], swapped[other] = lines[other], lines[at]
+                assert told(whole, swapped), f"{at + 1} and {other + 1} exchanged"
+                rest = lines[:at] + lines[at + 1 :]
+                assert told(whole, [*rest[:other], lines[at], *rest[other:]]), (
+                    f"{at + 1} moved to {other + 1}"
+                )
+                assert told(whole, [*lines[:at], lines[other], *lines[at + 1 :]]), f"{other + 1} for {at + 1}"
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_lines_are_left_in_whatever_order(
+    whole: tuple[Journal, list[bytes]], data: st.DataObject
+) -> None:
+    _, lines = whole
+    chosen = data.draw(st.lists(st.sampled_from(lines), max_size=COUNT + 2))
+    assert bool(told(whole, chosen)) == (chosen != lines)
+
+
+@pytest.mark.parametrize("rehashed", [False, True], ids=["as it is", "the chain computed anew"])
+def test_every_field_of_every_entry(whole: tuple[Journal, list[bytes]], *, rehashed: bool) -> None:
+    """Also by one who computes hashes as we do, for the entry and all that follow, and cannot sign."""
+    _, lines = whole
+    changes: dict[str, Any] = {
+        "seq": 99, "at": "2020-01-01T00:00:00.000Z", "actor": "user:other", "act": "release",
+        "facts": {"case": "other"}, "prev": "1" * 64, "hash": "2" * 64, "sig": "3" * 128,
+    }  # fmt: skip
+    for at in range(COUNT):
+        for field, value in changes.items():
+            entries = [json.loads(line) for line in lines]
+            entries[at][field] = value
+            if rehashed and field not in ("hash", "sig"):
+                for number in range(at, COUNT):
+                    body = {k: v for k, v in entries[number].items() if k not in ("hash", "sig")}
+                    entries[number]["hash"] = hashlib.sha256(_text(body)).hexdigest()
+                    if number + 1 < COUNT:
+                        entries[number + 1]["prev"] = entries[number]["hash"]
+            assert told(whole, [_text(entry) + b"\n" for entry in entries]), f"{field} of entry {at + 1}"
+
+
+def _text(said: dict[str, Any]) -> bytes:
+    return json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_every_cut_of_the_tail_is_seen(whole: tuple[Journal, list[bytes]]) -> None:
+    """At every byte, and with the head of the time taken away."""
+    _, lines = whole
+    content = b"".join(lines)
+    for left in range(0, len(content), 7):
+        assert told(whole, [content[:left]]), f"{left} of {len(content)} bytes"
+
+
+def test_every_older_copy_of_everything_is_told_by_a_head_known_elsewhere(journal: Journal) -> None:
+    """Journal and head as they were after each entry, put back together; and grown on from there."""
+    copies = []
+    for _ in range(COUNT):
+        fill(journal, 1)
+        head = journal.path.with_name(HEAD).read_bytes()
+        copies.append((journal.path.read_bytes(), head, journal.head()))
+    for at, (content, head, of_then) in enumerate(copies):
+        for number, (_, _, known) in enumerate(copies):
+            journal.path.write_bytes(content)
+            journal.path.with_name(HEAD).write_bytes(head)
+            assert bool(faults(journal, known)) == (number > at)
+            assert faults(journal, of_then) == []
+        fill(journal, COUNT)
+        assert bool(faults(journal, copies[-1][2])) == (at < COUNT - 1)
+
+
+@pytest.mark.parametrize("kept", ["journal", "head"])
+def test_one_of_the_two_put_back_is_seen(journal: Journal, kept: str) -> None:
+    fill(journal, 2)
+    old = (journal.path.read_bytes(), journal.path.with_name(HEAD).read_bytes())
+    fill(journal, 4)
+    if kept == "journal":
+        journal.path.with_name(HEAD).write_bytes(old[1])
+    else:
+        journal.path.write_bytes(old[0])
+    assert faults(journal)
