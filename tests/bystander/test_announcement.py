@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from bystander.announcement import load
+from bystander.announcement import Check, check, load
 from bystander.cli import main
 from bystander.errors import UserError
+from bystander.finish import Mix, Written
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -48,6 +49,22 @@ def test_r3_an_incoming_call_is_checked(announced: Path, capsys: pytest.CaptureF
     assert isinstance(found, dict)
     assert (call["direction"], found["state"], found["star_at"]) == ("incoming", "heard", None)
     assert set(found) == {"state", "at", "heard_s", "score", "star_at"}
+
+
+def test_r3_an_announcement_before_the_answer(announced: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Early media: it is played, and heard, before the call is answered."""
+    assert main(["run", "--read", str(DATA / "early-media.pcap")]) == 0
+    (call,) = calls(capsys)
+    found = call["announcement"]
+    assert isinstance(found, dict) and found["state"] == "heard"
+    assert str(call["started_at"]) < str(found["at"]) < str(call["answered_at"])
+    assert main(["show", str(call["id"])]) == 0
+    assert "  announced  whole, from " in capsys.readouterr().out
+
+
+def test_a_reference_that_goes_away_costs_no_recording(tmp_path: Path) -> None:
+    made = Check(tmp_path / "gone.wav", 30.0)
+    assert check(made, Mix(None, None, 0, 8000), Written()) is None  # type: ignore[arg-type]
 
 
 def test_r19_without_a_reference_nothing_is_computed(
