@@ -70,7 +70,7 @@ def disclose_request(
 
     done = with_desk(settings, work)
     say(
-        _described(done), f"{t('request')} {done.number}: {len(done.recordings)} {t('recordings')}", json=json
+        _described(done), f"{t('request')} {done.number}: {t('recordings')} {len(done.recordings)}", json=json
     )
     return 0
 
@@ -110,7 +110,7 @@ def disclose_list(lang: Lang = None, json: Json = False, config: ConfigFile = No
     for one in found:
         console().print(
             f"{one.number:>4}  {one.applied_on}  {plain(one.applicant):<28} {plain(one.case):<16} "
-            f"{len(one.recordings)} {t('recordings')}  {t(one.state)}",
+            f"{t('recordings')} {len(one.recordings):<4} {t(one.state)}",
             soft_wrap=True,
         )
     if not found:
@@ -185,7 +185,7 @@ def disclose_export(
         return await handover.hand_over(desk, number, recordings or (), unlock, receiver, parcel)
 
     done = with_desk(settings, work)
-    say(done, f"{t('written to')} {to}: {len(done['recordings'])} {t('recordings')}", json=json)
+    say(done, f"{t('written to')} {to}: {t('recordings')} {len(done['recordings'])}", json=json)
     return 0
 
 

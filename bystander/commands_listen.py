@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,7 +139,7 @@ def protocol_show(number: Number, lang: Lang = None, json: Json = False, config:
     screen.print(_line(found, settings), soft_wrap=True)
     for name, value in found.fields.items():
         screen.print(f"  {t(name):<24} {plain(value)}", soft_wrap=True)
-    screen.print(f"  {t('missing')}: {', '.join(map(t, found.missing)) or t('nothing')}")
+    screen.print(f"  {t('missing')}: {_fields(found.missing) or t('nothing')}")
     return 0
 
 
@@ -174,11 +175,7 @@ def protocol_fill(
     }
     given = {name: value for name, value in said.items() if value is not None}
     done = with_desk(load(config), lambda desk: room.fill(desk, number, given))
-    state = (
-        t("complete")
-        if done.completed_ns is not None
-        else f"{t('missing')}: {', '.join(map(t, done.missing))}"
-    )
+    state = t("complete") if done.completed_ns is not None else f"{t('missing')}: {_fields(done.missing)}"
     say(_described(done), f"{t('protocol')} {number}: {state}", json=json)
     return 0
 
@@ -205,6 +202,11 @@ def protocol_print(
     write_new(output, with_desk(settings, work))
     say({"file": str(output)}, f"{t('written to')} {output}", json=json)
     return 0
+
+
+def _fields(names: Sequence[str]) -> str:
+    """Name fields of the form, and the options that fill them."""
+    return ", ".join(name if t(name) == name else f"{t(name)} (--{name})" for name in names)
 
 
 def _line(one: Protocol, settings: Config) -> str:
