@@ -52,6 +52,9 @@ lab: $(DEVSTAMP) debian-packages  ## record the captures in tests/data anew, wit
 announcements: $(DEVSTAMP) debian-packages  ## the check of the office's announcement on 240 real calls (root)
 	@$(BIN)/python -m tests.announcements $(ANNOUNCEMENTS)
 
+corpus: $(DEVSTAMP)  ## write docs/corpus.md anew from the public captures beside the project, where they are
+	@$(BIN)/python -m tests.corpus_table
+
 fuzz: $(DEVSTAMP)  ## damaged traffic through everything that reads the wire: blindly, then guided by coverage
 	@$(BIN)/python -m fuzz $(FUZZ)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]' || true
