@@ -66,7 +66,7 @@ class Mask:
 class DigitSettings:
     """How keys are found and shown.
 
-    ``inband``: look for tones in the audio of a side that has agreed on no telephone events (auto), of both
+    ``inband``: look for tones in the audio of a side whose peer takes no telephone events (auto), of both
     sides (always), of none (never). ``mask_tones``: silence in the recording the keys that are masked.
     """
 

@@ -56,6 +56,7 @@ class StreamMedia:
     src: Endpoint = ("", 0)
     dst: Endpoint = ("", 0)
     ssrc: int = 0
+    events: bool = False
     protection: str = PLAIN
     encryption: str = ""
     keys: list[SrtpKey] = field(default_factory=list)
@@ -141,7 +142,7 @@ def mix(job: Job, written: Written) -> Mix | None:
     tones: dict[str, list[Pressed]] = {}
     if mixed is not None:
         at = mixed.length, mixed.rate_hz, written.starts_ns
-        agreed = [(s.by, {known.encoding.upper() for known in s.formats.values()}) for s in job.streams]
+        agreed = [(stream.by, stream.events) for stream in job.streams]
         for side in sides_to_search(job.digits.inband, agreed) & written.heard:
             tones[side] = keys_in(mixed.side(side), side, *at)
     written.presses = merged([*written.told, *job.info, *tones.values()])

@@ -133,6 +133,7 @@ def media_of(
         src=stream.src,
         dst=stream.dst,
         ssrc=stream.ssrc,
+        events=claimed is not None and claimed.events,
         protection=PERHAPS if claimed is None else claimed.guard.state,
         encryption=exchange or ("" if claimed is None else claimed.guard.kind),
         keys=[] if claimed is None or exchange is not None else list(claimed.keys),

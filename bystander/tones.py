@@ -6,7 +6,7 @@ recordings are made, beside capture.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -22,15 +22,15 @@ _MARGIN_NS = 80_000_000
 _INFO_MARGIN_NS = 500_000_000
 
 
-def sides_to_search(inband: InBand, encodings: Iterable[tuple[str, Collection[str]]]) -> set[str]:
+def sides_to_search(inband: InBand, streams: Iterable[tuple[str, bool]]) -> set[str]:
     """Return the sides whose audio is searched for keys.
 
-    ``encodings`` are, for each stream, its side and the names of what was agreed on. Who has agreed on
-    telephone events sends keys as such.
+    ``streams`` are, for each stream, its side and whether its receiver takes telephone events: then keys are
+    sent as such.
     """
     if inband == "never":
         return set()
-    return {side for side, names in encodings if inband == "always" or "TELEPHONE-EVENT" not in names}
+    return {side for side, events in streams if inband == "always" or not events}
 
 
 def keys_in(channel: Channel, by: str, length: int, rate_hz: int, starts_ns: int) -> list[Pressed]:

@@ -41,6 +41,7 @@ class ClaimedStream:
     ``formats`` is what the payload types mean: as the receiver announced them, else as the sender did.
     ``encrypted`` says that the session descriptions protect it (SRTP), ``guard`` more exactly what they say
     of its ``hop``; ``keys`` are those with which its sender protects, as far as they were named.
+    ``events`` says that the receiver takes telephone events, so that keys need not be sent as tones.
     """
 
     stream: StreamLike
@@ -51,6 +52,7 @@ class ClaimedStream:
     hop: Hashable = None
     guard: Guard = NOTHING
     keys: list[SrtpKey] = field(default_factory=list)
+    events: bool = False
 
 
 class Leg:
@@ -213,6 +215,8 @@ class Leg:
         receiver: Party = "callee" if claimed.by == "caller" else "caller"
         claimed.formats.update(self.media.formats[claimed.by])
         claimed.formats.update(self.media.formats[receiver])
+        taken = self.media.formats[receiver].values()
+        claimed.events = any(known.encoding == "TELEPHONE-EVENT" for known in taken)
         claimed.guard = self.media.protections.guard(claimed.hop)
         claimed.encrypted = claimed.guard.state == PROTECTED
         claimed.keys = self.media.protections.keys[claimed.by]

@@ -95,6 +95,16 @@ def test_the_audio_is_searched_as_the_configuration_says(scene: Scene, line: Lin
     assert keys(play(scene, settings=always)) == [("7", "caller", "inband")]
 
 
+def test_events_that_were_offered_and_not_taken_leave_tones(scene: Scene, line: Line, play: Play) -> None:
+    """The caller would take events, the gateway not: the caller's keys are tones, the callee's are not."""
+    line.invite(0, sdp(*line.caller_media, types="8 101"))
+    line.answer(1, sdp(*line.callee_media, types="8"))
+    say(scene, line.says(), 1, sound(3, {0.5: "7"}))
+    say(scene, line.replies(), 1, sound(3, {1.5: "8"}))
+    line.bye(4)
+    assert keys(play(scene)) == [("7", "caller", "inband")]
+
+
 def test_never_means_never(scene: Scene, line: Line, play: Play) -> None:
     open_call(line, PLAIN)
     say(scene, line.says(), 1, sound(3, {0.5: "7"}))
