@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,22 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "lab"))
 from phonelab import speech
 from phonelab.compare import BLOCK, align
 from phonelab.network import TAP, Lab, missing, stop, wait_until
-from phonelab.phone import Phone, call, hang_up, socket_in
+from phonelab.phone import Phone, call, hang_up
+from phonelab.recorder import Recorder
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(missing()), reason=f"the lab: {missing()}")]
-
-METRICS = ("127.0.0.1", 9464)
-CONFIG = """\
-[capture]
-interface = "{tap}"
-[recording]
-directory = "{folder}/recordings"
-spool = "{folder}/spool"
-index = "{folder}/index.sqlite"
-linger_s = 1.0
-[metrics]
-listen = "127.0.0.1:9464"
-"""
 
 
 class Network:
@@ -48,51 +34,15 @@ class Network:
         lab.mirror(self.callee_host)
         self.caller = Phone(self.caller_host, "alice", speech.write_wav("caller", lab.directory / "a.wav", 2))
         self.callee = Phone(self.callee_host, "bob", speech.write_wav("callee", lab.directory / "b.wav", 2))
-        self.folder = lab.recorder.directory
-        self.config = self.folder / "bystander.toml"
-        self.config.write_text(CONFIG.format(tap=TAP, folder=self.folder))
-
-    def start_recorder(self) -> subprocess.Popen[bytes]:
-        recorder = self.lab.recorder.start(
-            sys.executable,
-            "-m",
-            "bystander",
-            "run",
-            "--interface",
-            TAP,
-            "-c",
-            self.config,
-            log="recorder.log",
-        )
-        wait_until(lambda: self._healthy(recorder), "the recorder", 30.0)
-        return recorder
-
-    def _healthy(self, recorder: subprocess.Popen[bytes]) -> bool:
-        if recorder.poll() is not None:
-            pytest.fail(
-                f"the recorder ended with {recorder.returncode}: {self.lab.recorder.log('recorder.log')}"
-            )
-        try:
-            with socket_in(self.lab.recorder.namespace, METRICS) as connection:
-                connection.settimeout(2)
-                connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
-                return b" 200 " in connection.recv(64)
-        except OSError:
-            return False
+        self.recorder = Recorder(lab)
 
     def calls(self, call_id: str) -> list[dict[str, Any]]:
         """What the index has of a call."""
-        listed = subprocess.run(
-            [sys.executable, "-m", "bystander", "calls", "--json", "-c", self.config],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        found = json.loads(listed.stdout) if listed.returncode == 0 else []
-        return [entry for entry in found if entry["call_id"] == call_id]
+        return [entry for entry in self.recorder.calls() if entry["call_id"] == call_id]
 
     def recorded(self, entries: list[dict[str, Any]], channel: int) -> list[np.ndarray[Any, Any]]:
         """One channel of each recording of a call."""
-        paths = [self.folder / "recordings" / e["recording"]["path"] for e in entries if e["recording"]]
-        return [soundfile.read(path, dtype="float64", always_2d=True)[0][:, channel] for path in paths]
+        return [self.recorder.audio(entry)[0][:, channel] for entry in entries if entry["recording"]]
 
     def begin(self) -> str:
         """A call is set up; returns its Call-ID."""
@@ -124,13 +74,13 @@ def blocks_heard(phone: Phone, name: str, seconds: float) -> np.ndarray[Any, Any
 
 def test_a_call_outlives_the_recorder(network: Network) -> None:
     """R6: SIGKILL in mid-call, and a new start, are not heard; nothing is sent; the call is in the index."""
-    recorder = network.start_recorder()
+    recorder = network.recorder.start()
     began = time.monotonic()
     call_id = network.begin()
     time.sleep(7.0)
     stop(recorder, signal.SIGKILL)
     killed_s = time.monotonic() - began
-    recorder = network.start_recorder()
+    recorder = network.recorder.start()
     restarted_s = time.monotonic() - began
     time.sleep(6.0)
     lasted_s = time.monotonic() - began
@@ -157,7 +107,7 @@ def test_a_call_outlives_the_recorder(network: Network) -> None:
 
 def test_sigterm_ends_calls_in_progress(network: Network) -> None:
     """SIGTERM in mid-call: exit 0, the call in the index with its WAV; the telephones talk on."""
-    recorder = network.start_recorder()
+    recorder = network.recorder.start()
     began = time.monotonic()
     call_id = network.begin()
     time.sleep(4.0)
