@@ -17,6 +17,7 @@ from bystander.output import console, plain, print_json
 if TYPE_CHECKING:
     from bystander.retention.erasure import Eraser
     from bystander.retention.holds import Hold
+    from bystander.storage.index import Index
 
 hold = typer.Typer(name="hold", help="Keep recordings that are evidence, whatever their term.")
 
@@ -111,6 +112,10 @@ def hold_release(
             wanted = Wanted(tuple(recordings), None)
             names = [name for name, _ in await find(eraser.index, calls_in_progress(settings), wanted)]
         now_ns = time.time_ns()
+        if await _restricts(eraser.index, which.strip()):
+            raise UserError(
+                f"{which.strip()}: keeps what is restricted (R18); see `bystander rights unrestrict`"
+            )
         released = await holds.release(eraser.index, which.strip(), reason, by or who(), now_ns, names)
         for number, case, freed in released:
             journal_of(eraser, "release", freed, {"hold": number, "case": case})
@@ -120,6 +125,19 @@ def hold_release(
     freed = len({name for one in done for name in one["recordings"]})
     say(done, f"{count(freed)} released; what is beyond its term goes at the next sweep", json=json)
     return 0
+
+
+async def _restricts(index: Index, which: str) -> bool:
+    """Tell whether a hold, by case or number, is that of a restriction: it ends with it, or the term would
+    end what is to be kept.
+    """
+    rows = await index.rows(
+        "SELECT 1 FROM restricted JOIN holds ON holds.number = restricted.hold "
+        "WHERE case_no = ? OR (CAST(number AS TEXT) = ? AND NOT EXISTS "
+        "(SELECT 1 FROM holds WHERE case_no = ? AND released_ns IS NULL)) LIMIT 1",
+        [which, which, which],
+    )
+    return bool(rows)
 
 
 def hold_list(

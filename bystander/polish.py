@@ -134,7 +134,7 @@ REFUSED: Final = {
     "role": "{what}: ta rola nie uprawnia do odsłuchu ani do otwierania nagrań (R13)",
     "no-copy": "{what}: ta osoba nie ma dostępu do klucza sejfu; ktoś, kto go ma, musi go nadać (R13)",
     "last-copy": "{what}: ma jedyną kopię klucza sejfu; najpierw upoważnij inną osobę",
-    "one-person": "odsłuchiwać muszą dwie osoby; podaj --identity dwa razy",
+    "one-person": "muszą to zrobić razem dwie osoby; podaj --identity dwa razy",
     "unfinished-protocol": "{what}: wcześniejszy protokół odsłuchania nie jest ukończony; uzupełnij go (R14)",
     "unreadable": "{what}: nagrania nie można otworzyć; zobacz `bystander verify`",
     "restricted": "{what}: przetwarzanie ograniczono; nagrania nie wolno odsłuchać ani udostępnić (R18)",

@@ -54,6 +54,16 @@ def test_r18_restrict_and_lift(office: Bureau, run: Run, refused: Refused) -> No
     assert run("rights", "find", NUMBER)[0]["restricted"] is False
 
 
+def test_r18_what_is_restricted_is_not_released_as_a_hold(office: Bureau, run: Run, refused: Refused) -> None:
+    """The term would end it, and it is to be kept."""
+    run("rights", "restrict", NUMBER, "--reason", "spór")
+    for which in ("ograniczenie przetwarzania (art. 18 RODO)", "1"):
+        assert "rights unrestrict" in refused("hold", "release", which, "--reason", "x")
+    assert run("rights", "find", NUMBER)[0]["held_by"]
+    run("hold", "add", name_of(2), "--case", "1", "--reason", "x")
+    assert run("hold", "release", "1", "--reason", "x")[0]["recordings"] == [name_of(2)]
+
+
 def test_r18_an_objection_is_noted_and_decided(office: Bureau, run: Run) -> None:
     assert run("rights", "object", NUMBER, "--reason", "art. 21") == {
         "recordings": [ONE],
