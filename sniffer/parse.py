@@ -134,7 +134,7 @@ class FrameParser:
         v6 = (rows["ethertype"] == ETHERTYPE_IPV6) & rest
         if v6.any():
             at = np.flatnonzero(v6)
-            rest[at[_add_v6(parsed, frames, l3[at], end[at], at)]] = False
+            rest[at[_add_v6(parsed, frames, l3[at], end[at], at, self.tcp)]] = False
         rest &= (rows["ethertype"] == ETHERTYPE_IPV4) | (rows["ethertype"] == ETHERTYPE_IPV6)
         if rest.any():
             add_odd_frames(parsed, frames, np.flatnonzero(rest), l3, rows["ethertype"])
@@ -246,23 +246,33 @@ class FrameParser:
 
 
 def _add_v6(
-    parsed: Parsed, frames: Frames, l3: NDArray[np.int64], end: NDArray[np.int64], at: NDArray[np.int64]
+    parsed: Parsed,
+    frames: Frames,
+    l3: NDArray[np.int64],
+    end: NDArray[np.int64],
+    at: NDArray[np.int64],
+    tcp: TcpWatch,
 ) -> NDArray[np.int64]:
-    """Add IPv6 UDP datagrams without extension headers; return which of the given frames they were."""
+    """Add IPv6 UDP datagrams without extension headers; return which of the given frames are dealt with.
+
+    TCP of no interest is, too: it is left out.
+    """
     head = gather(frames.data, np.minimum(l3, len(frames.data) - V6_WIDTH + 14), V6_WIDTH - 14)
     rows = np.zeros((len(l3), V6_WIDTH), np.uint8)
     rows[:, 14:] = head.view(np.uint8).reshape(-1, V6_WIDTH - 14)
     typed = rows.reshape(-1).view(ROW_V6)
-    taken = np.flatnonzero(
-        (typed["next_header"] == PROTOCOL_UDP) & (typed["version"] >> 4 == 6) & (end - l3 >= 48)
-    )
+    plain = (typed["version"] >> 4 == 6) & (end - l3 >= 48)
+    taken = np.flatnonzero(plain & (typed["next_header"] == PROTOCOL_UDP))
+    others = np.flatnonzero(plain & (typed["next_header"] == PROTOCOL_TCP) & (end - l3 >= 60))
+    if len(others):
+        others = others[~tcp.interesting(frames, typed[others], l3[others], end[others])]
     if len(taken):
         typed = typed[taken]
         flow = mix_flow(fold_v6(typed), typed["ports"])
         start, time_ns = l3[taken] + 48, frames.time_ns[at[taken]]
         way = None if frames.tunnel is None else frames.tunnel[at[taken]]
         add_datagrams(parsed, Datagrams(frames.data, typed, flow, start, end[taken] - start, time_ns, way))
-    return taken
+    return np.concatenate([taken, others])
 
 
 def _normalise(frames: Frames) -> tuple[NDArray[np.void], NDArray[np.int64]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.sniffer.address import Endpoint
-from bystander.sniffer.datagrams import flow_of, gather, mix_flow
+from bystander.sniffer.datagrams import V4_WIDTH, flow_of, fold_v6, gather, mix_flow, pick
 from bystander.sniffer.frames import Frames
 
 #: SIP and SIP over TLS (RFC 3261 section 19.1.2).
@@ -69,9 +69,10 @@ class TcpWatch:
     def interesting(
         self, frames: Frames, rows: NDArray[np.void], l3: NDArray[np.int64], end: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Tell which plain IPv4 TCP frames may carry SIP (bool[n])."""
-        data_offset = frames.data[l3 + 32] >> 4
-        payload = l3 + 20 + data_offset.astype(np.int64) * 4
+        """Tell which plain TCP frames, of IPv4 (ROW_V4[n]) or IPv6 (ROW_V6[n]), may carry SIP (bool[n])."""
+        l4 = l3 + (20 if rows.dtype.itemsize == V4_WIDTH else 40)
+        data_offset = frames.data[l4 + 12] >> 4
+        payload = l4 + data_offset.astype(np.int64) * 4
         start = np.minimum(payload, len(frames.data) - 64)
         head = gather(frames.data, start, _HEAD_BYTES).view("<u4").reshape(-1, 3)
         telling = _begins(head) & (payload < end)
@@ -81,13 +82,13 @@ class TcpWatch:
         for port in self.ports:
             found |= (rows["sport"] == port) | (rows["dport"] == port)
         if self._watched or telling.any():
-            flows = mix_flow(rows["addresses"], rows["ports"])
+            flows = _flows(rows)
             if self._array is None:
                 # Here, once a block: a flood of connections must not cost an array each.
                 self._array = np.fromiter(self._watched, np.uint64, len(self._watched))
             known = self._array
             if telling.any():
-                both = np.concatenate([flows[telling], _back(rows, telling)])
+                both = np.concatenate([flows[telling], _back_flows(pick(rows, np.flatnonzero(telling)))])
                 known = np.concatenate([known, np.unique(both)])
             found |= np.isin(flows, known)
         return found
@@ -117,9 +118,20 @@ def _begins(head: NDArray[np.uint32]) -> NDArray[np.bool_]:
     return found
 
 
-def _back(rows: NDArray[np.void], which: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Return the flow numbers of the other directions of some frames."""
-    addresses, ports = rows["addresses"][which], rows["ports"][which]
-    half = np.uint64(32)
-    turned = (addresses << half) | (addresses >> half)
-    return mix_flow(turned, (ports << np.uint32(16)) | (ports >> np.uint32(16)))
+def _flows(rows: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Return the flow numbers of frames (uint64[n])."""
+    addresses = rows["addresses"] if rows.dtype.itemsize == V4_WIDTH else fold_v6(rows)
+    return mix_flow(addresses, rows["ports"])
+
+
+def _back_flows(rows: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Return the flow numbers of the other directions of frames (uint64[n])."""
+    turned = rows.copy()
+    turned["sport"], turned["dport"] = rows["dport"], rows["sport"]
+    if rows.dtype.itemsize == V4_WIDTH:
+        half = np.uint64(32)
+        turned["addresses"] = (rows["addresses"] << half) | (rows["addresses"] >> half)
+    else:
+        for ours, theirs in zip("abcd", "cdab", strict=True):
+            turned[ours] = rows[theirs]
+    return _flows(turned)
