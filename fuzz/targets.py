@@ -21,6 +21,7 @@ from bystander.sniffer.sdp import parse_sdp
 from bystander.sniffer.sip import parse_message
 from bystander.storage.spool import Spool, read_facts, read_media
 from fuzz import seeds
+from fuzz.keys import KeysTarget
 from fuzz.mutations import mutate, splice
 
 #: Every link type that the parser knows, and one that it does not.
@@ -196,5 +197,5 @@ class SpoolTarget:
 
 
 TARGETS: Final[dict[str, type[Target]]] = {
-    target.name: target for target in (FramesTarget, SipTarget, FilesTarget, SpoolTarget)
+    target.name: target for target in (FramesTarget, SipTarget, FilesTarget, SpoolTarget, KeysTarget)
 }

@@ -16,7 +16,7 @@ from fuzz.__main__ import attack
 from fuzz.mutations import mutate, splice
 from fuzz.targets import TARGETS
 
-CASES = {"frames": 120, "sip": 2000, "files": 250, "spool": 500}
+CASES = {"frames": 120, "sip": 2000, "files": 250, "spool": 500, "keys": 300}
 
 
 @pytest.mark.parametrize("name", TARGETS)
