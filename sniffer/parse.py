@@ -68,13 +68,16 @@ class FrameParser:
 
     def __init__(self) -> None:
         self.tcp = TcpWatch()
+        self._inside: list[Frames] = []
 
     def parse(self, frames: Frames) -> Parsed:
         """Split a block into datagrams, fragments and TCP segments; never raises on what was captured."""
         parsed = Parsed()
-        self._parse(parsed, frames)
-        if parsed.tunnels and len(parsed.datagrams) > 1:
+        self._parse_layers(parsed, frames)
+        if parsed.tunnels:
             parsed.datagrams = tunnels.in_order(parsed.datagrams)
+            parsed.fragments.sort(key=lambda fragment: fragment.time_ns)
+            parsed.segments.sort(key=lambda segment: segment.time_ns)
         return parsed
 
     def reassembled(self, parsed: Parsed, fragment: Fragment, payload: bytes) -> None:
@@ -84,7 +87,7 @@ class FrameParser:
         packet = ip_packet(src, dst, fragment.protocol, payload)
         one = np.ones(1, np.int64)
         size = one * len(packet)
-        self._parse(
+        self._parse_layers(
             parsed,
             Frames(
                 np.frombuffer(packet + bytes(PAD), np.uint8),
@@ -96,6 +99,18 @@ class FrameParser:
                 tunnel=one * fragment.tunnel if fragment.tunnel else None,
             ),
         )
+
+    def _parse_layers(self, parsed: Parsed, frames: Frames) -> None:
+        """Parse a block, then all that was in its tunnels as one, and so on.
+
+        By layers, so that frames of many kinds nested in many ways cost two blocks a layer, not one each.
+        """
+        self._inside = []
+        self._parse(parsed, frames)
+        while self._inside:
+            layer, self._inside = tunnels.joined(self._inside), []
+            for each in layer:
+                self._parse(parsed, each)
 
     def _parse(self, parsed: Parsed, frames: Frames) -> None:
         if not len(frames):
@@ -190,7 +205,7 @@ class FrameParser:
         *,
         sure: bool = True,
     ) -> NDArray[np.bool_]:
-        """Parse what the tunnels of some frames carry; tell which of them were tunnels (all if ``sure``)."""
+        """Note what the tunnels of some frames carry; tell which of them were tunnels (all if ``sure``)."""
         path = np.zeros(len(which), np.int64) if frames.tunnel is None else frames.tunnel[which]
         outcome, inner, path = tunnels.peel(frames.data, kind, at, end, path, sure)
         found = outcome != Kind.REFUSED
@@ -211,8 +226,7 @@ class FrameParser:
             frame, start = which[mine], inner[mine]
             skipped = start - frames.offset[frame]
             parsed.count_tunnels(path[mine])
-            self._parse(
-                parsed,
+            self._inside.append(
                 Frames(
                     data,
                     start,
@@ -221,7 +235,7 @@ class FrameParser:
                     frames.time_ns[frame],
                     linktype,
                     tunnel=path[mine],
-                ),
+                )
             )
         return np.ones(len(found), bool) if sure else found
 

@@ -33,6 +33,7 @@ from bystander.sniffer.frames import (
     LINKTYPE_PPP,
     LINKTYPE_PPP_ETHER,
     LINKTYPE_PPP_HDLC,
+    Frames,
 )
 
 _BASE: Final = 32
@@ -185,6 +186,33 @@ def _step(data: Bytes, kind: int, at: Ints, end: Ints, path: Ints) -> tuple[Byte
     layer = ENCAPSULATIONS[kind]
     carried, inner = layer.peel(data, at, end)
     return carried, inner, path * _BASE + kind if layer.name else path
+
+
+def joined(inner: list[Frames]) -> list[Frames]:
+    """Put blocks of frames in tunnels together, one of each link type."""
+    data = max((each.data for each in inner), key=len)
+    together = []
+    for linktype in dict.fromkeys(each.linktype for each in inner):
+        same = [each for each in inner if each.linktype == linktype]
+        if len(same) == 1:
+            same[0].data = data
+            together.append(same[0])
+            continue
+        time_ns = np.concatenate([each.time_ns for each in same])
+        order = np.argsort(time_ns, kind="stable")
+        together.append(
+            Frames(
+                # All are the same buffer, or that buffer with padding behind it.
+                data,
+                np.concatenate([each.offset for each in same])[order],
+                np.concatenate([each.captured for each in same])[order],
+                np.concatenate([each.length for each in same])[order],
+                time_ns[order],
+                linktype,
+                tunnel=np.concatenate([way for each in same if (way := each.tunnel) is not None])[order],
+            )
+        )
+    return together
 
 
 def in_order(found: list[Datagrams]) -> list[Datagrams]:

@@ -84,6 +84,29 @@ def test_deeper_than_is_opened_is_counted() -> None:
             assert parsed.bad == {"tunnel-depth": 1}
 
 
+def test_many_kinds_nested_in_many_ways_cost_two_blocks_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = []
+    parse_one = FrameParser._parse
+    monkeypatch.setattr(FrameParser, "_parse", lambda *args: blocks.append(len(args[2])) or parse_one(*args))
+    wrappings = (
+        lambda frame: erspan(frame),
+        lambda frame: vxlan(frame),
+        lambda frame: OUTER / frame[IP],
+        lambda frame: OUTER / GRE() / frame[IP],
+        lambda frame: OUTER / GRE(proto=0x6558) / frame,
+    )
+    frames: list[Packet] = []
+    for n in range(125):
+        frame = ETHER / V4 / rtp(n)
+        for layer in range(3):
+            frame = wrappings[n // 5**layer % 5](frame)
+        frames.append(frame)
+    parsed = parse(*frames)
+    assert sorted(payload[2:4] for _, _, payload, _ in found(parsed)) == [n.to_bytes(2) for n in range(125)]
+    assert len(parsed.tunnels) > 80
+    assert len(blocks) <= 1 + 2 * 6
+
+
 def test_every_kind_in_one_block_keeps_the_order_of_time() -> None:
     wrappings = [
         lambda frame: frame,
