@@ -39,7 +39,10 @@ class Guards:
     def explain(self, leg: Leg, claimed: ClaimedStream) -> None:
         """Fill in what a leg's descriptions say about a stream, and note what follows for its packets."""
         leg.explain(claimed)
-        self._changed[claimed.stream.id] = (claimed.stream, mode_of(claimed.guard))
+        mode = mode_of(claimed.guard)
+        if mode != claimed.mode:
+            claimed.mode = mode
+            self._changed[claimed.stream.id] = (claimed.stream, mode)
 
     def changed(self) -> list[tuple[StreamLike, int]]:
         """Return, once, the streams that descriptions have said something of, and what to do with them."""

@@ -53,6 +53,8 @@ class ClaimedStream:
     guard: Guard = NOTHING
     keys: list[SrtpKey] = field(default_factory=list)
     events: bool = False
+    mode: int | None = None
+    """What the stream table was last told to do with its packets (`keeping.py`)."""
 
 
 class Leg:

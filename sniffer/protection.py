@@ -43,6 +43,7 @@ class Guard:
 
 
 NOTHING: Final = Guard()
+_NO_KEYS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,9 +59,14 @@ class Protection:
         return self.certain or bool(self.kinds)
 
 
+UNPROTECTED: Final = Protection(False, _NO_KEYS)
+
+
 def protection_of(audio: Iterable[Media]) -> Protection:
     """Return what the audio media of one description say together."""
     media = list(audio)
+    if not any(one.encrypted for one in media):
+        return UNPROTECTED
     kinds = set()
     for one in media:
         said = {"sdes": one.crypto, "dtls": one.fingerprint, "mikey": one.mikey, "zrtp": one.zrtp}
@@ -73,6 +79,7 @@ class Protections:
 
     def __init__(self) -> None:
         self._said: dict[tuple[Party, Hashable, str], Protection] = {}
+        self._guards: dict[Hashable, Guard] = {}
         self._pending: dict[tuple[Party, Hashable, str], Protection] = {}
         #: By party: the keys with which it protects what it sends, in the order in which they were named.
         self.keys: dict[Party, list[SrtpKey]] = {"caller": [], "callee": []}
@@ -93,6 +100,9 @@ class Protections:
             self._pending[where] = said
             return
         self._pending.pop(where, None)
+        if said == before:
+            return
+        self._guards.clear()
         self._said.pop(where, None)
         if len(self._said) >= MAX_SAID:
             del self._said[next(iter(self._said))]
@@ -100,12 +110,19 @@ class Protections:
 
     def settle(self, *, accepted: bool) -> None:
         """An offer was accepted, or refused: what it would take away is gone, or stays."""
-        if accepted:
+        if accepted and self._pending:
+            self._guards.clear()
             self._said.update(self._pending)
         self._pending.clear()
 
     def guard(self, hop: Hashable) -> Guard:
         """Return what to expect of a hop's streams; of a stream whose hop is not known (None), of all."""
+        guard = self._guards.get(hop)
+        if guard is None:
+            guard = self._guards[hop] = self._of_hop(hop)
+        return guard
+
+    def _of_hop(self, hop: Hashable) -> Guard:
         if hop is not None:
             here = [(where[0], said) for where, said in self._said.items() if where[1] == hop]
             return self._guard(here)
@@ -121,7 +138,7 @@ class Protections:
         for party, protection in said:
             sides[party == "callee"].append(protection)
         known = [side for side in sides if side]
-        if not known or any(not any(one.offered for one in side) for side in known):
+        if any(not any(one.offered for one in side) for side in known) or not known:
             return NOTHING
         offered = [frozenset().union(*(one.kinds for one in side)) for side in known]
         kinds = frozenset.intersection(*offered) or frozenset().union(*offered)
