@@ -66,7 +66,7 @@ from bystander.commands_supervise import supervise
 from bystander.commands_vault import init
 from bystander.commands_verify import journal, journal_export, journal_show, journal_verify, verify
 from bystander.errors import UserError
-from bystander.lang import refusal, use
+from bystander.lang import Lang, prefer, refusal
 from bystander.output import warn
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -176,7 +176,9 @@ def _program(
     version: Annotated[  # noqa: ARG001  (its callback does the work)
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    lang: Lang = None,
 ) -> None:
+    prefer(lang)
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(USAGE)
@@ -188,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # A name that the terminal's character set has no letter for is no reason to fail.
             stream.reconfigure(errors="replace")
-    use(None)
+    prefer(None)
     try:
         code = app(None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()

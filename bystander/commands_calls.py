@@ -13,6 +13,7 @@ import typer
 
 from bystander.commands_record import ConfigFile, Json
 from bystander.errors import UserError
+from bystander.lang import t
 from bystander.output import console, plain, print_json
 
 if TYPE_CHECKING:
@@ -109,11 +110,12 @@ def calls(
     for line in calls_table(found, settings.recording.directory, screen.width, zone, ids=True):
         screen.print(line)
     if not found:
-        screen.print("no such calls")
+        screen.print(t("no such calls"))
     elif any(call["recording"] and not call["sealed"] for call in found):
         screen.print(legend(found))
     if more:
-        screen.print(f"the newest {shown}; there are more: --limit N, or --since and --until", style="dim")
+        more_text = t("the newest {number}; there are more: --limit N, or --since and --until", number=shown)
+        screen.print(more_text, style="dim")
     return 0
 
 

@@ -12,6 +12,7 @@ from bystander.acts import By, Reason, Recordings, count, journal_of, load, need
 from bystander.commands_calls import Direction, State, Verdict
 from bystander.commands_record import ConfigFile, Json
 from bystander.errors import UserError
+from bystander.lang import t
 from bystander.output import console, plain, print_json
 
 if TYPE_CHECKING:
@@ -162,15 +163,18 @@ def hold_list(
     screen = console()
     for one in found:
         placed = f"{from_ns(one.placed_ns).astimezone(settings.zone()):%Y-%m-%d}"
-        state = f"{one.active} of {one.recordings}" if one.released_ns is None else "released"
+        state = t("released")
+        if one.released_ns is None:
+            state = t("{active} of {number}", active=one.active, number=one.recordings)
         why = f" ({plain(one.release_reason)})" if one.release_reason else ""
         screen.print(
-            f"{one.number:>4}  {plain(one.case):<20} {state:<12} since {placed} "
-            f"({_days(one, now_ns)} days), {plain(one.placed_by)}: {plain(one.reason)}{why}",
+            f"{one.number:>4}  {plain(one.case):<20} {state:<12} "
+            f"{t('since {day} ({days} days)', day=placed, days=_days(one, now_ns))}, "
+            f"{plain(one.placed_by)}: {plain(one.reason)}{why}",
             soft_wrap=True,
         )
     if not found:
-        screen.print("nothing is held")
+        screen.print(t("nothing is held"))
     return 0
 
 

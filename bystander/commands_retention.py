@@ -11,6 +11,7 @@ import typer
 from bystander.acts import Reason, Yes, confirm, count, journal_of, load, need_text, say, who, with_eraser
 from bystander.commands_record import ConfigFile, Json
 from bystander.errors import UserError
+from bystander.lang import t
 from bystander.output import console, plain, print_json, warn
 
 if TYPE_CHECKING:
@@ -48,11 +49,18 @@ def retention_plan(
     for one in found:
         end = f"{datetime.fromisoformat(one.delete_after).astimezone(zone):%Y-%m-%d}"
         began = f"{from_ns(one.started_ns).astimezone(zone):%Y-%m-%d %H:%M}"
-        kept = f"  held for {', '.join(map(plain, one.held_by))}" if one.held_by else ""
-        screen.print(f"{one.id}  of {began}, kept until {end} ({plain(one.rule)}){kept}", soft_wrap=True)
+        kept = f"  {t('held for')} {', '.join(map(plain, one.held_by))}" if one.held_by else ""
+        until = t("of {began}, kept until {end}", began=began, end=end)
+        screen.print(f"{one.id}  {until} ({plain(one.rule)}){kept}", soft_wrap=True)
     held = sum(bool(one.held_by) for one in found)
-    begun = f"; {under_way} under way, the next sweep finishes them" if under_way else ""
-    screen.print(f"{count(len(found) - held)} to be erased, {held} held back{begun}")
+    begun = (
+        f"; {t('{number} under way, the next sweep finishes them', number=under_way)}" if under_way else ""
+    )
+    number = len(found) - held
+    said = (
+        t("1 recording to be erased") if number == 1 else t("{number} recordings to be erased", number=number)
+    )
+    screen.print(f"{said}, {t('{number} held back', number=held)}{begun}")
     return 0
 
 

@@ -13,6 +13,7 @@ import typer
 from bystander.commands_record import ConfigFile, Json
 from bystander.commands_vault import PassphraseFile, passphrase_of
 from bystander.errors import UserError
+from bystander.lang import t
 from bystander.output import console, plain, print_json, progress
 
 if TYPE_CHECKING:
@@ -58,9 +59,12 @@ def verify(
         screen.print(plain(str(fault)), style="red", soft_wrap=True)
     for note in report.notes:
         screen.print(plain(note), style="yellow", soft_wrap=True)
-    looked = ", ".join(f"{count} {what}" for what, count in report.checked.items())
+    looked = ", ".join(t(f"{{count}} {what}", count=count) for what, count in report.checked.items())
     count = len(report.faults)
-    screen.print(f"{count} fault{'' if count == 1 else 's'} ({looked})" if count else f"whole ({looked})")
+    found = t("whole")
+    if count:
+        found = t("1 fault") if count == 1 else t("{number} faults", number=count)
+    screen.print(f"{found} ({looked})")
     return 1 if count else 0
 
 

@@ -15,6 +15,7 @@ Lang = Annotated[str | None, typer.Option("--lang", metavar="en|pl", help="The l
 
 _LANGUAGES: Final = ("en", "pl")
 _chosen = "en"
+_of_program: str | None = None
 
 
 def use(lang: str | None) -> None:
@@ -22,7 +23,15 @@ def use(lang: str | None) -> None:
     global _chosen
     if lang is not None and lang not in _LANGUAGES:
         raise UserError(f"--lang {lang}: there is no such language; take {' or '.join(_LANGUAGES)}")
-    _chosen = lang or _of_locale()
+    _chosen = lang or _of_program or _of_locale()
+
+
+def prefer(lang: str | None) -> None:
+    """Choose the language for whatever command follows, unless it has its own. Raises UserError."""
+    global _of_program
+    _of_program = None
+    use(lang)
+    _of_program = lang
 
 
 def t(text: str, **values: object) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from bystander.lang import t
 from bystander.moments import length
 from bystander.output import plain
 from bystander.quality import summary
@@ -22,6 +23,7 @@ COLOURS = {"recorded": "green", "partial": "yellow", "one-way": "yellow", "exclu
 )
 CALLER, CALLEE = "cyan", "magenta"
 _TIME, _LENGTH = 10, 8
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _KINDS = {"request": "bold", "provisional": "dim", "success": "green", "failure": "red"}
 
 
@@ -43,7 +45,7 @@ def calls_table(
         start = datetime.fromisoformat(call["started_at"]).astimezone(zone)
         if f"{start:%A %Y-%m-%d}" != day:
             day = f"{start:%A %Y-%m-%d}"
-            yield Text(day, "bold")
+            yield Text(f"{t(_DAYS[start.weekday()])} {start:%Y-%m-%d}", "bold")
         above, below = _picture(call, root, picture)
         line = Text(f"{DIRECTIONS.get(call['direction'], '·')} ")
         line.append(f"{start:%H:%M:%S}".ljust(_TIME))
@@ -59,10 +61,10 @@ def legend(calls: Iterable[dict[str, Any]]) -> Text:
     """Return what the signs mean that are in use, and how the waveforms are to be read."""
     used = {call["direction"] for call in calls}
     signs = "  ".join(
-        f"{sign} {name}" for name, sign in DIRECTIONS.items() if name in used and name != "unknown"
+        f"{sign} {t(name)}" for name, sign in DIRECTIONS.items() if name in used and name != "unknown"
     )
-    line = Text(f"{signs}   waveform: " if signs else "waveform: ", "dim")
-    return line.append("caller above", CALLER).append(", ").append("callee below", CALLEE)
+    line = Text(f"{signs}   {t('waveform')}: " if signs else f"{t('waveform')}: ", "dim")
+    return line.append(t("caller above"), CALLER).append(", ").append(t("callee below"), CALLEE)
 
 
 def _second_line(call: dict[str, Any], root: Path, room: int, below: str, *, ids: bool) -> Iterator[Text]:
@@ -89,7 +91,8 @@ def _picture(call: dict[str, Any], root: Path, width: int) -> tuple[str, str]:
         return "", ""
     if call.get("sealed"):
         held = call["held_by"]
-        return ("sealed", f"held: {', '.join(map(plain, held))}"[:width]) if held else ("sealed", "")
+        kept = f"{t('held')}: {', '.join(map(plain, held))}"[:width] if held else ""
+        return t("sealed"), kept
     lines = picture_lines(root / call["recording"]["path"], width)
     return (lines[0], lines[1]) if len(lines) == 2 else ("(no file)", "")
 
@@ -123,8 +126,8 @@ def _short(text: str, room: int) -> str:
 
 def _outcome(call: dict[str, Any]) -> str:
     if call["verdict"]:
-        return str(call["verdict"])
-    return f"{call['state']} {call['final_status'] or ''}".strip()
+        return t(str(call["verdict"]))
+    return f"{t(call['state'])} {call['final_status'] or ''}".strip()
 
 
 def _colour(call: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.text import Text
 
 from bystander.config import Config
+from bystander.lang import t
 from bystander.moments import to_ns
 from bystander.output import plain
 from bystander.retention import holds, sweep
@@ -91,7 +92,7 @@ def lines(facts: dict[str, Any], zone: tzinfo | None) -> Iterator[Text]:
     recorder = facts["recorder"]
     colour = _COLOURS.get(recorder["state"], "yellow")
     said = {name: value for name, value in recorder.items() if name not in ("state", "status")}
-    yield _line("recorder", Text(recorder["state"], colour).append(_listed(said)))
+    yield _line("recorder", Text(t(recorder["state"]), colour).append(_listed(said)))
     yield _line("calls", Text(str(facts["calls"])).append(_listed(facts["states"])))
     yield _line("answered", Text(str(facts["states"].get("answered", 0))).append(_listed(facts["verdicts"])))
     yield _line("audio", Text(_bytes(facts["audio_bytes"])))
@@ -99,7 +100,8 @@ def lines(facts: dict[str, Any], zone: tzinfo | None) -> Iterator[Text]:
         yield _line("newest", Text(f"{_local(facts['newest_at'], zone)}"))
     disk = facts["disk"]
     if disk is not None:
-        yield _line("disk", Text(f"{_bytes(disk['free_bytes'])} free of {_bytes(disk['total_bytes'])}"))
+        free, total = _bytes(disk["free_bytes"]), _bytes(disk["total_bytes"])
+        yield _line("disk", Text(t("{free} free of {total}", free=free, total=total)))
     vault = facts["vault"]
     if vault is not None:
         said = {
@@ -108,26 +110,32 @@ def lines(facts: dict[str, Any], zone: tzinfo | None) -> Iterator[Text]:
             if vault[name]
         }
         sealed = (
-            Text("sealed", "green") if vault["sealed"] else Text("not sealed: there is no [vault]", "yellow")
+            Text(t("sealed"), "green")
+            if vault["sealed"]
+            else Text(t("not sealed: there is no [vault]"), "yellow")
         )
         yield _line("vault", sealed.append(_listed(said)))
     gaps = facts["coverage"]["gaps"]
     if gaps is None:
-        yield _line("coverage", Text("nothing has been recorded yet"))
+        yield _line("coverage", Text(t("nothing has been recorded yet")))
     elif not gaps:
-        yield _line("coverage", Text(f"no gap since {_local(facts['coverage']['from'], zone)}", "green"))
+        yield _line(
+            "coverage", Text(t("no gap since {time}", time=_local(facts["coverage"]["from"], zone)), "green")
+        )
     for gap in gaps or []:
-        dropped = f", {gap['dropped']} packets" if gap["dropped"] else ""
-        span = f"{_local(gap['from'], zone)} to {_local(gap['to'], zone)}"
-        yield _line("not covered", Text(f"{span}: {gap['cause']}{dropped}", "yellow"))
+        dropped = f", {t('{number} packets', number=gap['dropped'])}" if gap["dropped"] else ""
+        span = t("{begin} to {end}", begin=_local(gap["from"], zone), end=_local(gap["to"], zone))
+        yield _line("not covered", Text(f"{span}: {t(gap['cause'])}{dropped}", "yellow"))
 
 
 def _line(name: str, value: Text) -> Text:
-    return Text(f"{name:<13}", "dim").append_text(value)
+    return Text(f"{t(name):<12} ", "dim").append_text(value)
 
 
 def _listed(facts: dict[str, Any]) -> str:
-    return plain("  (" + ", ".join(f"{name} {value}" for name, value in facts.items()) + ")") if facts else ""
+    return (
+        plain("  (" + ", ".join(f"{t(name)} {value}" for name, value in facts.items()) + ")") if facts else ""
+    )
 
 
 def _bytes(count: float) -> str:
