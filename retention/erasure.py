@@ -28,6 +28,7 @@ import aiosqlite
 
 from bystander.retention.holds import HeldProblem, cases_of
 from bystander.retention.record import Record
+from bystander.retention.references import forget_references
 from bystander.retention.removal import ErasureProblem, remove_files
 from bystander.storage.digest import refresh
 from bystander.storage.index import Index
@@ -255,6 +256,7 @@ class Eraser:
         await asyncio.to_thread(self.forget, [json.loads(text) for (text,) in calls])
         self.step("rows")
         async with self.index.transaction() as connection:
+            await forget_references(connection, name)
             for table in ("calls", "held", "restricted"):
                 await connection.executemany(f"DELETE FROM {table} WHERE id = ?", [(id_,) for id_ in files])
         return plan
