@@ -18,6 +18,7 @@ from bystander.sniffer.keeping import STEP
 from bystander.sniffer.protection import PERHAPS, PROTECTED
 from bystander.sniffer.replayed import Replayed, replay
 from bystander.sniffer.srtp import open_packets
+from bystander.sniffer.stream import ENDING_PACKETS
 
 #: Bytes that are looked at to tell ciphertext from G.711, and the fewest that tell.
 _LOOKED_AT: Final = 1 << 16
@@ -57,6 +58,16 @@ def open_whole(
     if not keys and state != PROTECTED:
         found.failures = 0
     return found, replay(media) if len(media) else None
+
+
+def end_of(last: list[PacketRun], ssrc: int, keys: list[SrtpKey]) -> bytes:
+    """Return the G.711 at the end of a stream kept whole, as it was sent; empty if it cannot be opened."""
+    if not last or not keys:
+        return b""
+    run = PacketRun.join(last)
+    run = run.take(np.arange(max(0, len(run) - ENDING_PACKETS), len(run)))
+    run = open_packets(run.take(np.flatnonzero((run.pt == PCMA) | (run.pt == PCMU))), ssrc, keys).run
+    return b"".join(packet[12:] for packet in run.payloads())
 
 
 def _plain(run: PacketRun, *, sure: bool) -> PacketRun:

@@ -30,6 +30,7 @@ from bystander.finished import (
     other_stream_object,
 )
 from bystander.hepinput import feed_hep_of_wire
+from bystander.opening import end_of
 from bystander.quality import missed_audibly
 from bystander.report import stream_object
 from bystander.rtcpview import continued
@@ -358,6 +359,7 @@ class Pipeline:
                 self._spool.finish(stream.id)
             tail = self.streams.end(stream)
             if self.calls.may_be_relayed(stream):
+                tail = tail or end_of(stream.ending, stream.ssrc, self.calls.keys_of(stream))
                 self.calls.stream_heard(stream, prints(tail))
 
     def _may_reuse(self, raw: bytes) -> bool:

@@ -19,6 +19,7 @@ from typing import Final
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.callfacts import Call, CallSettings, compose
 from bystander.sniffer.claims import LEARNED, Claim, Claims, Match, StreamLike
+from bystander.sniffer.crypto import SrtpKey
 from bystander.sniffer.dialogs import Event, State
 from bystander.sniffer.guarding import Guards
 from bystander.sniffer.leg import ClaimedStream, Leg
@@ -245,6 +246,11 @@ class CallTable:
         """Return whether the audio of a claimed stream could link its call with another."""
         leg = self._owners.get(stream.id)
         return leg is not None and self._linker.may_link(leg)
+
+    def keys_of(self, stream: StreamLike) -> list[SrtpKey]:
+        """Return the keys with which a claimed stream may be protected."""
+        leg = self._owners.get(stream.id)
+        return [] if leg is None else leg.streams[stream.id].keys
 
     def owner_began_ns(self, stream: StreamLike) -> int | None:
         """Return when the call that has claimed a stream began; None if none has."""

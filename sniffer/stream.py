@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ class Counts(Protocol):
 
     def last_ns(self, number: int) -> int:
         """Return the capture time of its latest packet, ns."""
+
+
+#: Two seconds of packets of 20 ms.
+ENDING_PACKETS: Final = 100
 
 
 class StreamSink(Protocol):
@@ -51,6 +55,7 @@ class Stream:
         "_measures",
         "_table",
         "dst",
+        "ending",
         "explained",
         "first_ns",
         "id",
@@ -90,6 +95,8 @@ class Stream:
         self.payload_types: list[int] = []
         self.kept: list[PacketRun] = []
         self.whole: list[PacketRun] = []
+        self.ending: list[PacketRun] = []
+        """The last whole packets, two seconds or more where there are so many."""
         self.explained = False
         """Whether a description has said if the stream is protected."""
 
@@ -123,6 +130,12 @@ class Stream:
     def alive(self) -> bool:
         """True until the table has forgotten the stream."""
         return self._table is not None
+
+    def note_whole(self, run: PacketRun) -> None:
+        """Remember whole packets that are handed on, the last of them."""
+        self.ending.append(run)
+        while sum(map(len, self.ending[1:])) >= ENDING_PACKETS:
+            del self.ending[0]
 
     def freeze(self) -> None:
         """Keep the figures of now; the table is about to forget the stream."""

@@ -427,8 +427,10 @@ class StreamTable:
             self._sink.packets(stream, PacketRun.join(stream.kept))
             stream.kept.clear()
         if stream.whole:
-            self._sink.whole(stream, PacketRun.join(stream.whole))
+            run = PacketRun.join(stream.whole)
             stream.whole.clear()
+            stream.note_whole(run)
+            self._sink.whole(stream, run)
 
     def _flush_audio(self, number: int, position: int, law: int, samples: NDArray[np.uint8]) -> None:
         stream = self._streams[number]

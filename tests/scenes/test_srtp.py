@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scenery import GATEWAY, PHONE, Endpoint, Line, Outcome, Scene, Talk, rtp, sdp, tone
 
+from benchmarks.voices import bank
 from bystander.sniffer.crypto import SUITES
 from tests.srtpref import Sender, secret_of
 
@@ -460,6 +461,36 @@ def test_c7_through_a_proxy(scene: Scene, play: Play, keys: Keys, second: str) -
     assert sorted(streams(heard, "srtp")) == [bool(relayed), bool(relayed), True, True]
     assert {s["decrypted"] for s in heard.call["streams"] if s["srtp"]} == {True}
     assert heard.heard(0.2, 2.9) == BOTH
+
+
+@pytest.mark.parametrize("second", ["plain", "other keys"])
+def test_c7_through_a_back_to_back_user_agent(scene: Scene, play: Play, keys: Keys, second: str) -> None:
+    """Call-IDs of their own and keys of their own: that it is one call is told by what was opened."""
+    exchange = "10.0.0.5"
+    near = Line(scene, callee_sip=(exchange, 5060), callee_media=(exchange, 30_000))
+    far = Line(
+        scene, call_id="leg-2", caller_sip=(exchange, 5060), callee_sip=(GATEWAY, 5060),
+        tags=("from-2", "to-2"), caller_media=(exchange, 30_002), callee_media=(GATEWAY, 20_000),
+    )  # fmt: skip
+    relayed = Keys(key(CM32, 11), key(CM32, 12)) if second == "other keys" else None
+    near.invite(0, secure(near.caller_media, keys.caller))
+    far.invite(0.05, secure(far.caller_media, relayed.caller) if relayed else sdp(*far.caller_media))
+    far.answer(1, secure(far.callee_media, relayed.callee) if relayed else sdp(*far.callee_media))
+    near.answer(1.05, secure(near.callee_media, keys.callee))
+    said = bank(8).tobytes()
+    for number, (hop, senders) in enumerate(((near, keys), (far, relayed))):
+        for side, (talk, begin) in enumerate(((hop.says(), 0), (hop.replies(), 100_000))):
+            sender = (senders.caller if side == 0 else senders.callee) if senders else None
+            for n in range(200):
+                payload = said[begin + 160 * n : begin + 160 * n + 160]
+                packet = rtp(40_000 + number + n, 160 * n, talk.ssrc + number, payload)
+                scene.send(1.1 + n / 50, talk.src, talk.dst, sender.protect(packet) if sender else packet)
+    far.bye(5.1)
+    near.bye(5.12)
+    heard = play(scene)
+    assert heard.call["linked_call_ids"] == ["leg-2"]
+    assert len(heard.call["streams"]) == 4
+    assert heard.call["verdict"] == "recorded"
 
 
 def test_other_codecs_take_their_way(scene: Scene, line: Line, play: Play, keys: Keys) -> None:
