@@ -3,8 +3,9 @@
 The same two clocks as those of G.711 in the sniffer, for streams of any RTP clock, and for all packets of a
 stream at once, when they are decoded. The anchor is the packet that was least delayed; a new one is set where
 timestamps and capture clock disagree by more than a second from one packet to the next, unless a burst
-follows, for then the network had stalled and the timestamps were right. Where two clocks drift apart
-(C16), positions follow the capture clock by at most half a millisecond a second.
+follows, for then the network had stalled and the timestamps were right, and after a pause of more than a
+minute where they disagree by ten milliseconds. Where two clocks drift apart (C16), positions follow the
+capture clock by at most half a millisecond a second.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 _S: Final = 1e9
 _JUMP_NS: Final = 1e9
+#: After a pause longer than this (a minute) two clocks may have wandered apart as far as `_DRIFT_NS`.
+_PAUSE_NS: Final = 6e10
 #: A stall is told from a pause by what comes within this time: packets as little delayed as before it.
 _BURST_NS: Final = 5e8
 _CAUGHT_UP_NS: Final = 2e8
@@ -80,9 +83,13 @@ def _anchors(time: NDArray[np.float64], delay: NDArray[np.float64]) -> list[int]
     """Return where a new anchor is set: the packets whose timestamp or time has jumped."""
     found: list[int] = []
     level = 0.0  # delay that a jump is judged against while a stall is being made up for
-    for at in (np.flatnonzero(np.abs(np.diff(delay)) > _JUMP_NS) + 1).tolist():
+    apart = np.abs(np.diff(delay))
+    paused = (np.diff(time) > _PAUSE_NS) & (apart > _DRIFT_NS)
+    for at in (np.flatnonzero((apart > _JUMP_NS) | paused) + 1).tolist():
         before = delay[at - 1]
-        if delay[at] > before:
+        if paused[at - 1]:
+            pass  # a hold: there is nothing to tear apart
+        elif delay[at] > before:
             soon = (time[at:] <= time[at] + _BURST_NS).nonzero()[0]
             window = delay[at : at + int(soon[-1]) + 1] if len(soon) else delay[at : at + 1]
             if float(window.min()) <= before + _CAUGHT_UP_NS:

@@ -6,7 +6,8 @@ clock part company:
 
 - at once, when they disagree by more than a second from one packet to the next (the sender's timestamps
   jumped, stood still through a hold, or started over), unless what follows is a burst: then the network had
-  stalled, and the timestamps were right;
+  stalled, and the timestamps were right; and after a pause of more than a minute, when they disagree by ten
+  milliseconds: timestamps that ran on through a hold of an hour are a third of a second wrong by its end;
 - at the end of the stream's first seconds, when its earliest packet, not its first, becomes the anchor: a
   first packet delayed on its way must not push the whole stream back;
 - slowly, when the least delay seen in each second has wandered by more than ten milliseconds: two clocks a
@@ -44,6 +45,8 @@ _FAR = np.iinfo(np.int64).max
 _BURST = 3 * CLOCK_HZ // 50
 _BURST_NS = 500_000_000
 _NO_TIME = np.iinfo(np.int64).min
+#: After a pause longer than this (a minute) a clock 150 ppm off has wandered as far as `_DRIFT`.
+_PAUSE_NS: Final = 60_000_000_000
 #: A packet later than the earliest of its second by this (100 ms) is thrown away by a telephone's buffer.
 LATE: Final = CLOCK_HZ // 10
 #: No clock is set back by so much in the middle of a call (a minute).
@@ -79,6 +82,8 @@ class Clocks:
         self._paused_offset = np.zeros(capacity, np.int64)
         #: Streams that must be placed one packet at a time.
         self._watched = np.zeros(capacity, bool)
+        #: Streams that go on after a long pause, by the time of a packet that may have been late itself.
+        self._resumed = np.zeros(capacity, bool)
         self.jitter = Jitter(capacity)
         self.delays = Delays(capacity)
         self.jumps = 0
@@ -88,6 +93,7 @@ class Clocks:
         self._started[stream] = False
         self._by_size[stream] = self._watched[stream] = False
         self._paused_ns[stream] = _NO_TIME
+        self._resumed[stream] = False
         self._least_delay[stream] = _FAR
         self._most_delay[stream] = self._corrected[stream] = self.late[stream] = 0
         self._windows[stream] = 0
@@ -142,6 +148,11 @@ class Clocks:
         before[1:] = size[:-1]
         before[heads] = self._last_size[who]
         jumped = spread > _JUMP
+        if int(elapsed.max()) > _PAUSE_NS:
+            # After a hold the capture's clock knows better where to go on: there is nothing to tear apart.
+            resumed = (elapsed > _PAUSE_NS) & (spread > _DRIFT)
+            jumped |= resumed
+            self._resumed[stream[resumed]] = True
         short = (advance >= 0) & (advance < before)
         wrong = jumped | short
         if wrong.any() or self._watched[who].any():
@@ -199,10 +210,12 @@ class Clocks:
         wandered = seen[~first & (np.abs(least) > _DRIFT)]
         if len(wandered):
             by = least[~first & (np.abs(least) > _DRIFT)]
-            by = np.where(np.abs(by) > _JUMP, by, np.clip(by, -_MAX_CORRECTION, _MAX_CORRECTION))
+            at_once = (np.abs(by) > _JUMP) | self._resumed[wandered]
+            by = np.where(at_once, by, np.clip(by, -_MAX_CORRECTION, _MAX_CORRECTION))
             self._offset[wandered] += by
             self._end[wandered] += by
             self._corrected[wandered] += by
+        self._resumed[seen] = False
 
     def anchor_ns(self, stream: int) -> int:
         """Return the capture time of position 0, ns, settled by what has come so far."""

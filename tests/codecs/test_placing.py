@@ -89,3 +89,16 @@ def test_a_clock_that_drifts_is_followed_and_never_by_a_jump(ppm: int) -> None:
 def test_timestamps_unwrap_to_the_steps_that_were_made(steps: list[int], first: int) -> None:
     true = np.concatenate(([0], np.cumsum(np.array(steps, np.int64))))
     assert (unwrapped(((first + true) % 2**32).astype(np.uint32)) == true).all()
+
+
+@pytest.mark.parametrize("ppm", [100, -100])
+def test_c16_after_a_hold_of_an_hour_the_capture_clock_says_where_it_goes_on(ppm: int) -> None:
+    """Timestamps that ran on through it are 360 ms wrong by its end."""
+    sent_s = np.concatenate([np.arange(500) * 0.02, 3610 + np.arange(500) * 0.02])
+    ts = np.rint(sent_s * 48_000 * (1 + ppm * 1e-6)).astype(np.int64).astype(np.uint32)
+    late = np.random.default_rng(1).exponential(2e6, 1000)
+    time_ns = (sent_s * 1e9 + late).astype(np.int64)
+    placed = place(np.arange(1000), ts, time_ns, 48_000)
+    where_s = placed.positions(0, 48_000) / 48_000
+    assert np.abs(where_s - sent_s)[500:].max() < 0.012
+    assert np.abs(where_s - sent_s)[:500].max() < 0.012
