@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bystander.cases import of_case
+from bystander.cases import named_by, of_case
 from bystander.errors import UserError
 from bystander.inprogress import InProgress
 from bystander.storage.entry import number_key
@@ -50,17 +50,26 @@ async def with_case(
 ) -> list[tuple[str, str]]:
     """Return (id, SIP Call-ID) of the other calls of the same cases: transferred, taken over (C8)."""
     names = dict(found)
-    more = {call["id"]: call["call_id"] for call in await of_case(index, names)}
+    over = await of_case(index, names)
+    more = {call["id"]: call["call_id"] for call in over}
     known = {*names.values(), *more.values()}
-    while fresh := [one for one in going if one.id not in names | more and _touches(one, known, going)]:
+    over += [call for name in names if (call := await index.call(name)) is not None]
+    named = {name for call in over for name in named_by(call)}
+    while fresh := [
+        one for one in going if one.id not in names | more and _touches(one, known, named, going)
+    ]:
         more |= {one.id: one.call_id for one in fresh}
         known |= {one.call_id for one in fresh}
     return [(name, call_id) for name, call_id in more.items() if name not in names]
 
 
-def _touches(call: InProgress, known: Collection[str], going: Sequence[InProgress]) -> bool:
-    named = any(call.call_id in one.related for one in going if one.call_id in known)
-    return named or any(name in known for name in call.related)
+def _touches(
+    call: InProgress, known: Collection[str], named: Collection[str], going: Sequence[InProgress]
+) -> bool:
+    """Tell whether a call in progress is of the case: named by one of it, or naming one."""
+    if call.call_id in named or any(name in known for name in call.related):
+        return True
+    return any(call.call_id in one.related for one in going if one.call_id in known)
 
 
 def _of_name(name: str, going: Sequence[InProgress], known: Collection[str]) -> list[InProgress]:

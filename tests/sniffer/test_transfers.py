@@ -194,3 +194,34 @@ def test_whatever_the_headers_say_nothing_raises_and_relations_are_mutual(
         for name, relation in call.related.items():
             if name in calls:
                 assert calls[name].related[call.call_id] == INVERSE[relation]
+
+
+def test_c8_a_leg_that_goes_on_after_the_other_is_over_is_of_the_same_case(kit: Any) -> None:
+    """An exchange transfers one side and keeps the other: both legs were one call, and are recorded apart."""
+    near = kit.Scene()
+    far = kit.Scene(call_id="far@pbx", caller=BOB, callee=CAROL, from_tag="pbx", to_tag="carol-9")
+    ends = (("10.0.0.1", 4000), ("10.0.0.3", 5000))
+    description = [kit.sdp(*ends[0]), kit.sdp(*ends[1])]
+    messages = []
+    for scene, at, bye in ((near, 0, 8), (far, 0.1, 60)):
+        messages += [
+            scene.request(at, "INVITE", 1, description[0]),
+            scene.response(at + 1, 200, 1, description[1]),
+            scene.request(at + 1.1, "ACK", 1, dialog=True, branch=f"ack-{bye}"),
+            scene.request(bye, "BYE", 2, dialog=True),
+            scene.response(bye + 0.1, 200, 2, method="BYE"),
+        ]
+    streams = [kit.stream(*ends, 1.5, 8), kit.stream(*ends[::-1], 1.5, 8)]
+    table = CallTable()
+    first = {
+        call.call_id: call for call in kit.run(table, [*messages[:4], *messages[4:8], *streams], until=5)
+    }
+    assert first == {}
+    for message in sorted([*messages[3:5], *messages[8:]], key=lambda arrival: arrival.time_ns):
+        for call in table.advance(message.time_ns):
+            first[call.call_id] = call
+        table.feed(message)
+    for call in table.close(kit.at_ns(70)):
+        first[call.call_id] = call
+    assert first[near.call_id].related == {far.call_id: "other-leg"}
+    assert first[far.call_id].related == {near.call_id: "other-leg"}
