@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bystander.config import Config
-from bystander.counts import skipped, tables
+from bystander.counts import skipped, tables, tunnelled
 from bystander.errors import UserError
 from bystander.filing import Filing
 from bystander.finished import Finished, FinishedCall
@@ -330,6 +330,8 @@ class Recorder:
                 dialogs=pipeline.calls.dialogs_by_state(),
                 queue_depth=self._filing.queues | ({"hep": len(self._hep)} if self._hep else {}),
                 hep=dict(self._hep.counters) if self._hep else {},
+                tunnels=tunnelled(pipeline),
+                coalesced=pipeline.coalesced.frames,
                 table_entries={name: table.entries for name, table in counted.items()},
                 table_evictions={name: table.evicted for name, table in counted.items()}
                 | {"waiting": self._filing.unlisted},

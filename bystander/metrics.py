@@ -47,6 +47,8 @@ class Totals:
     bytes: int = 0
     kernel_drops: int = 0
     bad_frames: _Counts = field(default_factory=dict)  # by reason
+    tunnels: _Counts = field(default_factory=dict)  # frames, by the layers around them
+    coalesced: int = 0
     hep: _Counts = field(default_factory=dict)  # by what became of it
     sip_requests: _Counts = field(default_factory=dict)  # by method
     sip_responses: Mapping[int, int] = field(default_factory=dict)  # by status
@@ -118,6 +120,10 @@ class Metrics:
         yield _counters(
             "sip_responses", "SIP responses seen, by status.", "status", _statuses(now.sip_responses)
         )
+        yield _counters(
+            "tunnelled_frames", "Frames found inside tunnels, by their layers.", "tunnel", now.tunnels
+        )
+        yield _counter("coalesced_frames", "Frames that held several datagrams of RTP.", now.coalesced)
         yield _counters("hep_packets", "HEP packets received, by what became of them.", "result", now.hep)
         yield _counters("calls", "Calls finished, by state.", "state", now.calls)
         yield _counters("verdicts", "Answered calls finished, by verdict.", "verdict", now.verdicts)

@@ -217,19 +217,8 @@ def namespace() -> Iterator[str]:
         subprocess.run(["ip", "netns", "del", name], check=False)
 
 
-def test_superframes_of_a_live_kernel_are_cut_apart(namespace: str) -> None:
-    """A sender with UDP_SEGMENT on a link that segments nothing: the tap gets many datagrams in one frame."""
-    with inside(namespace):
-        ring = Ring("far", ring_bytes=4 << 20)
-        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    packets = [rtp(n) for n in range(1000)]
-    sender.bind(("10.0.0.1", 4000))
-    for at in range(0, len(packets), 20):
-        burst = packets[at : at + 20]
-        if at % 40 == 0:
-            burst[-1] = packets[at + 19] = burst[-1][:100]
-        segment = struct.pack("=H", len(burst[0]))
-        sender.sendmsg([b"".join(burst)], [(socket.SOL_UDP, _UDP_SEGMENT, segment)], 0, ("10.0.0.2", 5000))
+def taken(ring: Ring, packets: list[bytes]) -> tuple[Splitter, int]:
+    """Read the ring until all packets are there; return what was cut, and in how many frames they came."""
     found: list[bytes] = []
     frames = 0
     splitter, parser = Splitter(), FrameParser()
@@ -243,9 +232,51 @@ def test_superframes_of_a_live_kernel_are_cut_apart(namespace: str) -> None:
                 frames += len(d)
                 found += cut(splitter, d)
     ring.close()
-    sender.close()
     assert found == packets
+    return splitter, frames
+
+
+def test_superframes_of_a_live_sender_are_cut_apart(namespace: str) -> None:
+    """A sender with UDP_SEGMENT on a link that segments nothing: the tap gets many datagrams in one frame."""
+    with inside(namespace):
+        ring = Ring("far", ring_bytes=4 << 20)
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    packets = [rtp(n) for n in range(1000)]
+    sender.bind(HERE)
+    for at in range(0, len(packets), 20):
+        burst = packets[at : at + 20]
+        if at % 40 == 0:
+            burst[-1] = packets[at + 19] = burst[-1][:100]
+        segment = struct.pack("=H", len(burst[0]))
+        sender.sendmsg([b"".join(burst)], [(socket.SOL_UDP, _UDP_SEGMENT, segment)], 0, THERE)
+    splitter, frames = taken(ring, packets)
+    sender.close()
     if frames == len(packets):
         pytest.skip("this kernel segments before the tap")
-    assert frames == 50
-    assert (splitter.frames, splitter.datagrams) == (50, 1000)
+    assert (frames, splitter.frames, splitter.datagrams) == (50, 50, 1000)
+
+
+def test_superframes_of_a_live_receiver_are_cut_apart(namespace: str) -> None:
+    """UDP GRO on the mirror port: the kernel waits a little and puts together what came one by one."""
+    settings = "echo 5000000 > {0}/gro_flush_timeout && echo 20 > {0}/napi_defer_hard_irqs"
+    for command in (
+        ["ethtool", "-K", "near", "tx-udp-segmentation", "off"],
+        ["ethtool", "-K", "far", "gro", "on", "rx-udp-gro-forwarding", "on"],
+        ["sh", "-c", settings.format("/sys/class/net/far")],
+    ):
+        done = subprocess.run(["ip", "netns", "exec", namespace, *command], check=False, capture_output=True)
+        if done.returncode:
+            pytest.skip(f"no UDP GRO here: {done.stderr.decode().strip()}")
+    with inside(namespace):
+        ring = Ring("far", ring_bytes=4 << 20)
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    packets = [rtp(n) for n in range(300)]
+    sender.bind(HERE)
+    for packet in packets:
+        sender.sendto(packet, THERE)
+    splitter, frames = taken(ring, packets)
+    sender.close()
+    if frames == len(packets):
+        pytest.skip("this kernel put nothing together")
+    assert splitter.frames > 0
+    assert splitter.datagrams - splitter.frames == len(packets) - frames
