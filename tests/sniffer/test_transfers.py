@@ -212,16 +212,12 @@ def test_c8_a_leg_that_goes_on_after_the_other_is_over_is_of_the_same_case(kit: 
             scene.response(bye + 0.1, 200, 2, method="BYE"),
         ]
     streams = [kit.stream(*ends, 1.5, 8), kit.stream(*ends[::-1], 1.5, 8)]
-    table = CallTable()
-    first = {
-        call.call_id: call for call in kit.run(table, [*messages[:4], *messages[4:8], *streams], until=5)
-    }
-    assert first == {}
-    for message in sorted([*messages[3:5], *messages[8:]], key=lambda arrival: arrival.time_ns):
-        for call in table.advance(message.time_ns):
-            first[call.call_id] = call
-        table.feed(message)
-    for call in table.close(kit.at_ns(70)):
-        first[call.call_id] = call
-    assert first[near.call_id].related == {far.call_id: "other-leg"}
-    assert first[far.call_id].related == {near.call_id: "other-leg"}
+    table, calls = CallTable(), {}
+    for event in sorted([*messages, *streams], key=lambda e: getattr(e, "time_ns", None) or e.first_ns):
+        at_ns = getattr(event, "time_ns", None) or event.first_ns
+        calls |= {call.call_id: call for call in table.advance(at_ns)}
+        (table.feed if hasattr(event, "message") else table.stream_started)(event)
+    assert list(calls) == [near.call_id]  # it has waited, and goes without the other
+    calls |= {call.call_id: call for call in table.close(kit.at_ns(70))}
+    assert calls[near.call_id].related == {far.call_id: "other-leg"}
+    assert calls[far.call_id].related == {near.call_id: "other-leg"}
