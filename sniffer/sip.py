@@ -9,7 +9,7 @@ a message arrives; addresses and SDP are read when they are asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bystander.sniffer.address import Endpoint
@@ -53,6 +53,8 @@ _START = re.compile(
     re.IGNORECASE,
 )
 _FOLD = re.compile(r"\r?\n[ \t]+")
+#: What else may be said of a body.
+_OF_BODIES = frozenset(("content-disposition", "content-transfer-encoding"))
 #: Dispositions of a description of this session; another is that of early media, say (RFC 3959).
 _OF_SESSION = frozenset(("", "session", "render", "attachment"))
 _TAG = re.compile(r";\s*tag\s*=\s*([^\s;,\"]*)", re.IGNORECASE)
@@ -128,8 +130,10 @@ class Message:
         """Yield (media type in lower case, body) of the body, or of each body of a multipart (RFC 5621)."""
         yield from ((body.media_type, body.content) for body in self.bodies())
 
-    def bodies(self) -> Iterator[Body]:
-        """Yield the body, or each body of a multipart (RFC 5621)."""
+    def bodies(self) -> Iterable[Body]:
+        """Return the body, or each body of a multipart (RFC 5621)."""
+        if self.header("content-type") == "application/sdp" and _OF_BODIES.isdisjoint(self.headers):
+            return (Body("application/sdp", "", self.body),)  # as nearly always
         return bodies(
             self.header("content-type"),
             self.header("content-disposition"),

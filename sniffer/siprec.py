@@ -232,4 +232,6 @@ def is_recording_session(message: Message) -> bool:
         return False
     if "siprec" in message.header("require").lower() or "+sip.src" in message.header("contact").lower():
         return True
+    if message.header("content-type").lower().startswith("application/sdp"):
+        return False  # as nearly always
     return any(body.media_type in _TYPES for body in message.bodies())
