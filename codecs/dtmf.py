@@ -45,6 +45,9 @@ _LEAST: Final = 2
 _HOLE: Final = 3
 _SPECTRUM: Final = 512
 _BLOCK: Final = RATE_HZ * 4
+#: Products of larger matrices (multiplications) are given to several threads by OpenBLAS, which wait for one
+#: another at full speed: beside capture that costs far more than it gains.
+_ONE_THREAD: Final = 1 << 18
 
 
 @dataclass(slots=True, frozen=True)
@@ -123,7 +126,11 @@ def _shares(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return (energy, share of it in the strongest row and the strongest column), float32[n] each."""
     energy = np.einsum("ij,ij->i", frames, frames)
-    both = np.square(frames @ basis)
+    both = np.empty((len(frames), basis.shape[1]), np.float32)
+    step = _ONE_THREAD // basis.size
+    for at in range(0, len(frames), step):
+        np.matmul(frames[at : at + step], basis, out=both[at : at + step])
+    np.square(both, out=both)
     power = both[:, :8] + both[:, 8:]
     strongest = power[:, :4].max(axis=1) + power[:, 4:].max(axis=1)
     return energy, strongest / np.maximum(energy, 1.0)
