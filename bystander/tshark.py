@@ -155,6 +155,7 @@ class LiveOpener:
     DELAY_S = 2.0
     MAX_PACKETS = 200_000
     MAX_WAITING_BYTES = 32 << 20
+    MAX_QUEUED = 256
     MAX_KEPT_BYTES = 4 << 20
     MAX_KEPT_BYTES_TOGETHER = 64 << 20
     _PATIENCE_S = 10.0
@@ -188,7 +189,8 @@ class LiveOpener:
     def turn(self) -> list[TimedMessage]:
         """Pass on what has waited long enough; return the messages that have come back. Never waits."""
         now = time.monotonic()
-        while self._waiting and self._waiting[0][0] <= now:
+        # A TShark that does not keep up leaves the rest where it is bounded.
+        while self._waiting and self._waiting[0][0] <= now and self._todo.qsize() < self.MAX_QUEUED:
             self._pass_on()
         return self._came_back()
 

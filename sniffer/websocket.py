@@ -10,6 +10,7 @@ stands. Compressed frames cannot be guessed at by their content; they are believ
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections import Counter
@@ -27,6 +28,8 @@ _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
 #: Frames with 16 or 64 bits of length, as no SIP message fits into 125 bytes, unless it is compressed.
 _GUESS = re.compile(rb"[\x01\x02\x81\x82][\x7e\x7f\xfe\xff]|[\x41\x42\xc1\xc2]", re.DOTALL)
+#: Guesses in one segment: random bytes have one in a thousand, so more of them is somebody's game.
+_MOST_GUESSES: Final = 256
 _START = re.compile(rb"[\r\n]*(?:SIP/2\.0 \d{3}|[A-Za-z0-9\-.!%*_+`'~]{1,32} +<?[A-Za-z][A-Za-z0-9+.\-]*:)")
 _HTTP = (b"GET ", b"HTTP/1.")
 _UPGRADE = re.compile(rb"\nupgrade[ \t]*:[^\r\n]*websocket", re.IGNORECASE)
@@ -302,7 +305,7 @@ class WebSocketFramer:
 
     def _guess(self) -> tuple[int, bool]:
         """Return where a frame with SIP begins, or may turn out to begin; and whether it does."""
-        for guess in _GUESS.finditer(self._buffer):
+        for guess in itertools.islice(_GUESS.finditer(self._buffer), _MOST_GUESSES):
             at = guess.start()
             header = _header(self._buffer, at)
             if isinstance(header, _Header) and header.compressed and at not in (0, self._segment_at):

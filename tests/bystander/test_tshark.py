@@ -130,6 +130,21 @@ def test_what_waits_is_bounded(opener: LiveOpener, keylog: Path, monkeypatch: py
     assert opener.counters["dropped"] >= 90
 
 
+def test_a_tshark_that_hangs_holds_nothing_up(
+    opener: LiveOpener, keylog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tshark, "command", lambda *_: ["sleep", "60"])
+    monkeypatch.setattr(LiveOpener, "DELAY_S", 0.0)
+    monkeypatch.setattr(LiveOpener, "MAX_WAITING_BYTES", 100_000)
+    monkeypatch.setattr(LiveOpener, "_PATIENCE_S", 0.5)
+    for number in range(3000):
+        opener.take(Segment(PHONE, PBX, number, 16, bytes(1000), START_NS))
+        assert opener.turn() == []
+    assert opener._todo.qsize() <= LiveOpener.MAX_QUEUED
+    assert opener._waiting_bytes <= 100_000
+    assert opener.counters["dropped"] > 2000
+
+
 def test_without_tshark_it_says_so(keylog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match=r"tshark.*not installed"):
