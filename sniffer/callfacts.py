@@ -13,6 +13,7 @@ from bystander.sniffer.offers import Hold
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.siprec import RecordingSession
 from bystander.sniffer.transfers import Transfer
+from bystander.sniffer.twosides import tell_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
         caller, callee, caller_name = first.siprec.names() or (caller, callee, caller_name)
         for claimed in streams:
             claimed.by = first.siprec.party(claimed.stream.src, claimed.stream.dst) or claimed.by
+    tell_apart(streams)
     messages = first.evidence
     if len(legs) > 1:
         messages = sorted((a for leg in legs for a in leg.evidence), key=lambda arrival: arrival.time_ns)

@@ -325,6 +325,7 @@ class CallTable:
         if claimed is None or claimed.by != best.by or claimed.kind != best.kind:
             claimed = leg.streams[stream.id] = ClaimedStream(stream, best.by, {}, False, best.kind)
         claimed.hop = next((claim.hop for claim in (best.to, best.source) if claim is not None), None)
+        claimed.from_announced = best.source is not None
         self.guards.explain(leg, claimed)
         for claim in (best.source, best.to):
             if claim is not None:

@@ -41,7 +41,9 @@ class ClaimedStream:
     ``formats`` is what the payload types mean: as the receiver announced them, else as the sender did.
     ``encrypted`` says that the session descriptions protect it (SRTP), ``guard`` more exactly what they say
     of its ``hop``; ``keys`` are those with which its sender protects, as far as they were named.
-    ``events`` says that the receiver takes telephone events, so that keys need not be sent as tones.
+    ``events`` says that the receiver takes telephone events, so that keys need not be sent as tones;
+    ``from_announced`` that the stream comes from an address that its party named, and not only goes to one
+    of the other's.
     """
 
     stream: StreamLike
@@ -53,6 +55,7 @@ class ClaimedStream:
     guard: Guard = NOTHING
     keys: list[SrtpKey] = field(default_factory=list)
     events: bool = False
+    from_announced: bool = False
     mode: int | None = None
     """What the stream table was last told to do with its packets (`keeping.py`)."""
 

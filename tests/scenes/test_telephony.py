@@ -157,6 +157,19 @@ def test_nat(scene: Scene, line: Line, play: Play) -> None:
     assert not heard.result["unclaimed_streams"]
 
 
+def test_c9_an_address_that_is_not_its_party_s(scene: Scene, line: Line, play: Play) -> None:
+    """Offer in the 200, answer in the ACK, both naming one host; the callee's media comes from another."""
+    line.message(0, f"INVITE sip:{line.callee}@x SIP/2.0", "1 INVITE", to_tag=False)
+    line.message(1, "SIP/2.0 200 OK", "1 INVITE", sdp(PHONE, 4376), by="callee")
+    line.message(1.01, "ACK sip:x@x SIP/2.0", "1 ACK", sdp(PHONE, 4374), branch="ack")
+    scene.talk(line.says(src=(PHONE, 4374), dst=(GATEWAY, 4376)), 1.1, 5)
+    scene.talk(line.replies(src=(GATEWAY, 4376), dst=(PHONE, 4376)), 1.1, 5)
+    line.bye(5)
+    heard = play(scene)
+    assert heard.call["verdict"] == "recorded"
+    assert heard.heard(0.2, 3.9) == BOTH
+
+
 def test_early_media_then_another_ssrc(scene: Scene, line: Line, play: Play) -> None:
     """C6, R3: an announcement before the answer belongs to the recording, and does not move the sides."""
     line.invite(0)
