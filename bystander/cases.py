@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bystander.sniffer.transfers import INVERSE
 from bystander.storage.entry import time_ns
-from bystander.storage.index import Index
+
+if TYPE_CHECKING:
+    # `extract` knows no index, and is not to wait for the loading of one.
+    from bystander.storage.index import Index
 
 #: Recordings of one case that are looked for; the calls of a case begin within a day of one another.
 MAX_OF_CASE: Final = 64
