@@ -14,6 +14,7 @@ import itertools
 import re
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,9 +27,10 @@ _PROOF_BYTES: Final = 96
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
-#: Frames with 16 or 64 bits of length, as no SIP message fits into 125 bytes, unless it is compressed.
-_GUESS = re.compile(rb"[\x01\x02\x81\x82][\x7e\x7f\xfe\xff]|[\x41\x42\xc1\xc2]", re.DOTALL)
-#: Guesses in one segment: random bytes have one in a thousand, so more of them is somebody's game.
+#: Frames with 16 or 64 bits of length: no SIP message fits into 125 bytes, unless it is compressed.
+_GUESS = re.compile(rb"[\x01\x02\x81\x82][\x7e\x7f\xfe\xff]")
+_COMPRESSED: Final = frozenset(b"\x41\x42\xc1\xc2")
+#: Guesses in one segment: random bytes have one in four thousand; more of them is somebody's game.
 _MOST_GUESSES: Final = 256
 _START = re.compile(rb"[\r\n]*(?:SIP/2\.0 \d{3}|[A-Za-z0-9\-.!%*_+`'~]{1,32} +<?[A-Za-z][A-Za-z0-9+.\-]*:)")
 _HTTP = (b"GET ", b"HTTP/1.")
@@ -49,7 +51,7 @@ def begins_websocket(data: bytes) -> bool:
     """Tell cheaply whether a segment begins with an upgrade, or with a frame that holds SIP."""
     if data.startswith(_HTTP):
         return _upgrades_to_sip(data)
-    if _GUESS.match(data) is None:
+    if _GUESS.match(data) is None and data[:1] not in (b"\x41", b"\x42", b"\xc1", b"\xc2"):
         return False
     header = _header(data, 0)
     return header is not None and _proved(data, 0, header) is True
@@ -305,15 +307,21 @@ class WebSocketFramer:
 
     def _guess(self) -> tuple[int, bool]:
         """Return where a frame with SIP begins, or may turn out to begin; and whether it does."""
-        for guess in itertools.islice(_GUESS.finditer(self._buffer), _MOST_GUESSES):
-            at = guess.start()
+        for at in self._candidates():
             header = _header(self._buffer, at)
-            if isinstance(header, _Header) and header.compressed and at not in (0, self._segment_at):
-                continue  # inflating at every byte would take for ever
             proved = None if header is None else _proved(self._buffer, at, header)
             if proved is not False:
                 return at, proved is True
         return max(0, len(self._buffer) - 1), False
+
+    def _candidates(self) -> Iterator[int]:
+        """Yield where a frame may begin; a compressed one only where a segment does: inflating costs."""
+        buffer = self._buffer
+        for at in sorted({0, self._segment_at}):
+            if at < len(buffer) and buffer[at] in _COMPRESSED:
+                yield at
+        found = [guess.start() for guess in itertools.islice(_GUESS.finditer(buffer), _MOST_GUESSES)]
+        yield from found
 
     def _lose_step(self) -> None:
         self._skip(1)
