@@ -184,7 +184,8 @@ async def note_export(
             [desk.now_ns, person, receiver, manifest, number],
         )
         await connection.execute(refresh("disclosures", "number = ?"), [number])
-    desk.note("exported", disclosure=number, person=person, recordings=list(names), manifest_sha256=manifest)
+        facts = {"recordings": list(names), "manifest_sha256": manifest}
+        desk.note("exported", disclosure=number, person=person, **facts)
 
 
 async def form(desk: Desk, number: int) -> RequestForm:

@@ -6,7 +6,8 @@ somebody who has one. Whoever is revoked, or whose authorisation has lapsed, los
 copy is never destroyed, because nobody could ever listen again. One change is made at a time (`Desk.alone`):
 two revocations at once must not each leave the other as the last.
 
-Who gets a copy is journalled before, who loses one after: cut short, nobody has what is on no record.
+What is done is journalled within the transaction that does it, and before anybody gets a copy: cut short,
+nobody has what is on no record.
 """
 
 from __future__ import annotations
@@ -217,9 +218,9 @@ async def revoke(desk: Desk, number: int, reason: str) -> Person:
                 "UPDATE persons SET revoked_ns = ? WHERE number = ?", [desk.now_ns, number]
             )
             await connection.execute(refresh("persons", "number = ?"), [number])
+            desk.note("person-revoked", person=number, reason=reason)
         if who.recipient is not None:
             desk.keyring.drop_copy(who.recipient)
-        desk.note("person-revoked", person=number, reason=reason)
     return await person(desk.index, number)
 
 

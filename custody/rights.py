@@ -59,7 +59,7 @@ async def restrict(desk: Desk, recordings: Sequence[str], cause: str, reason: st
             [(name, hold, cause, reason, desk.now_ns) for name in fresh],
         )
         await connection.execute(refresh("restricted", "hold = ?"), [hold])
-    desk.note(cause, hold=hold, count=len(fresh), recordings=fresh)
+        desk.note(cause, hold=hold, count=len(fresh), recordings=fresh)
     return fresh
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bystander.custody.journal import Head, Journal, JournalProblem
+from bystander.custody.agreement import disagreements
+from bystander.custody.journal import Entry, Head, Journal, JournalProblem
 from bystander.retention import reconcile
 from bystander.storage.agefile import Identity, SealProblem
 from bystander.storage.digest import expression
@@ -102,7 +103,9 @@ async def verify(
         await _counterparts(places, index, keyring, now_ns, in_progress, report)
         await _files(places, index, keyring, vault_keys, report, progress)
         if places.journal is not None and places.keys is not None:
-            await asyncio.to_thread(_journal, places, keyring, known, report)
+            entries = await asyncio.to_thread(_journal, places, keyring, known, report)
+            for line in await _disagreements(index, places.journal, entries):
+                report.add(places.index, line)
         for plan, cause in await index.rows("SELECT plan, cause FROM plans"):
             report.notes.append(f"erasure {plan} ({cause}) is not finished; the next sweep goes on with it")
     finally:
@@ -257,7 +260,20 @@ def _open(
     return None
 
 
-def _journal(places: Places, keyring: Keyring | None, known: Head | None, report: Report) -> None:
+async def _disagreements(index: Index, journal: Path, entries: list[Entry]) -> list[str]:
+    """Return where index and journal disagree, if they do so while nobody writes."""
+    lines = await disagreements(index, entries)
+    for _ in range(3 if lines else 0):
+        fresh = await asyncio.to_thread(lambda: list(Journal.open(journal).entries()))
+        if len(fresh) == len(entries):
+            break
+        entries = fresh
+        lines = await disagreements(index, entries)
+    return lines
+
+
+def _journal(places: Places, keyring: Keyring | None, known: Head | None, report: Report) -> list[Entry]:
+    """Look at the journal, the keys and the configuration; return the entries."""
     assert places.journal is not None and places.keys is not None
     try:
         public = read_public(places.keys)
@@ -265,7 +281,7 @@ def _journal(places: Places, keyring: Keyring | None, known: Head | None, report
             report.add(places.keys, "recorder.key and recorder.pub are not two halves of one key")
     except SigningProblem as problem:
         report.add(places.keys, str(problem).removeprefix(f"{places.keys}: "))
-        return
+        return []
     try:
         journal = Journal.open(places.journal)
         for fault in journal.verify(public, known):
@@ -273,7 +289,7 @@ def _journal(places: Places, keyring: Keyring | None, known: Head | None, report
         entries = list(journal.entries())
     except JournalProblem as problem:
         report.add(places.journal, problem)
-        return
+        return []
     report.checked["entries"] = len(entries)
     begun: dict[str, Any] = next((entry.facts for entry in entries if entry.act == "init"), {})
     if begun.get("recorder_key") != public:
@@ -290,9 +306,10 @@ def _journal(places: Places, keyring: Keyring | None, known: Head | None, report
         digest = hashlib.sha256(places.config.read_bytes()).hexdigest()
     except OSError as error:
         report.add(places.config, f"cannot be read: {error.strerror}")
-        return
+        return entries
     if config.get("sha256") != digest:
         report.add(
             places.config,
             "not as the recorder last read it; if it was changed on purpose, start the recorder anew",
         )
+    return entries

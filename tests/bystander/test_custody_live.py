@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def bystander(*arguments: object) -> Any:
-    command = [sys.executable, "-m", "bystander", *map(str, arguments), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_r13_the_key_is_changed_and_persons_come_and_go_while_calls_are_recorded(place: Path) -> None:
+def test_r13_the_key_is_changed_and_persons_come_and_go_while_calls_are_recorded(
+    place: Path, run: Callable[..., Any]
+) -> None:
     os.mkfifo("pipe")
     data = Path("calls.pcap").read_bytes()
     key = new_identity()
@@ -53,24 +48,18 @@ def test_r13_the_key_is_changed_and_persons_come_and_go_while_calls_are_recorded
             wire.flush()
             assert recorder.stderr is not None
             assert recorder.stderr.readline().strip().endswith("recorded")
-            before = [call["id"] for call in bystander("calls")]
+            before = [call["id"] for call in run("calls")]
             new = ("--name", "Ewa", "--post", "p", "--authorisation", "8/26")
-            bystander("persons", "add", *new, "--recipient", recipient_text(key), *ANNA)
-            assert bystander("persons", "rotate", "--yes", "--identity", "ewa.txt")["recordings"] >= 1
-            for who in (ANNA, ("--identity", "ewa.txt")):
-                bystander("listen", before[0], *WHY, *who, "--player", "cat >/dev/null")
-            bystander("persons", "revoke", 1, "--reason", "left", "--yes")
+            run("persons", "add", *new, "--recipient", recipient_text(key), *ANNA)
+            assert run("persons", "rotate", "--yes", "--identity", "ewa.txt")["recordings"] >= 1
+            run("listen", before[0], *WHY, *ANNA, "--player", "cat >/dev/null")
+            run("persons", "revoke", 1, "--reason", "left", "--yes")
             wire.write(data[3 * CHUNK_BYTES + 70_000 :])
         recorder.communicate(timeout=120)
         assert recorder.returncode == 0
-    every = bystander("calls")
+    every = run("calls")
     assert len(every) == 16 > len(before)
     # What was sealed before the change, during it and after it: all of it opens with the new key.
     for call in (every[0], every[-1]):
-        bystander("listen", call["id"], *WHY, "--identity", "ewa.txt", "--player", "cat >/dev/null")
-    opened = subprocess.run(
-        [sys.executable, "-m", "bystander", "verify", "--json", "--identity", "ewa.txt", "--passphrase-file",
-         "words"],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert json.loads(opened.stdout)["faults"] == [], opened.stderr
+        run("listen", call["id"], *WHY, "--identity", "ewa.txt", "--player", "cat >/dev/null")
+    assert run("verify", "--identity", "ewa.txt", "--passphrase-file", "words")["faults"] == []

@@ -1,0 +1,108 @@
+"""Do the tables of custody say what the journal says? Whoever can write the index can give a person back an
+authorisation, or a request the mayor's consent; the journal is signed, and has it otherwise (R13-R15, R18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bystander.custody.journal import Entry
+from bystander.storage.index import Index
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the journal tells: of persons (role, valid until, revoked), decisions, handings over, listenings
+    and what is complete of them, and what is restricted.
+    """
+
+    persons: dict[int, list[Any]] = field(default_factory=dict)
+    decisions: dict[int, str] = field(default_factory=dict)
+    exported: set[int] = field(default_factory=set)
+    heard: dict[int, str] = field(default_factory=dict)
+    complete: set[int] = field(default_factory=set)
+    restricted: set[str] = field(default_factory=set)
+
+    def take(self, act: str, facts: dict[str, Any]) -> None:
+        """Follow one entry."""
+        number = facts.get("person")
+        match act:
+            case "init" | "person-added":
+                self.persons[facts["person"]] = [
+                    facts.get("role", "listener"), facts.get("valid_until"), False,
+                ]  # fmt: skip
+            case "person-renewed" if number in self.persons:
+                self.persons[number][1] = facts.get("valid_until")
+            case "person-revoked" if number in self.persons:
+                self.persons[number][2] = True
+            case "disclosure-decided":
+                self.decisions[facts["disclosure"]] = facts["decision"]
+            case "exported":
+                self.exported.add(facts["disclosure"])
+            case "listen":
+                self.heard[facts["protocol"]] = facts["recording"]
+            case "protocol-filled" if facts["complete"]:
+                self.complete.add(facts["protocol"])
+            case "restriction" | "objection":
+                self.restricted |= set(facts["recordings"])
+            case "unrestricted" | "erase-plan":
+                self.restricted -= set(facts["recordings"])
+
+
+async def disagreements(index: Index, entries: Iterable[Entry]) -> list[str]:
+    """Return where the index has it otherwise than the journal, a line each."""
+    told = _Told()
+    for entry in entries:
+        try:
+            told.take(entry.act, entry.facts)
+        except (KeyError, TypeError):
+            # Damaged: the journal's own check tells.
+            continue
+    return [
+        *_persons(told, await index.rows("SELECT number, role, valid_until, revoked_ns FROM persons")),
+        *_disclosures(told, await index.rows("SELECT number, decision, exported_ns FROM disclosures")),
+        *_protocols(told, await index.rows("SELECT number, recording, completed_ns FROM protocols")),
+        *_restricted(told, {row[0] for row in await index.rows("SELECT id FROM restricted")}),
+    ]
+
+
+def _persons(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
+    for number, role, until, revoked_ns in rows:
+        said = told.persons.pop(number, None)
+        if said is None:
+            yield f"person {number} is in the register, and the journal knows of no such entry"
+            continue
+        for what, has, says in (
+            ("is", role, said[0]),
+            ("is valid until", until or "revoked", said[1] or "revoked"),
+            ("is revoked:", revoked_ns is not None, said[2]),
+        ):
+            if has != says:
+                yield f"person {number} {what} {has} in the register, {says} by the journal"
+    for number in told.persons:
+        yield f"person {number} is missing in the register, and was entered by the journal"
+
+
+def _disclosures(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
+    for number, decision, exported_ns in rows:
+        if decision != (said := told.decisions.get(number)):
+            yield f"request {number}: the decision is {decision} in the index, {said} by the journal"
+        if (exported_ns is not None) != (number in told.exported):
+            yield f"request {number}: index and journal disagree whether it was handed over"
+
+
+def _protocols(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
+    for number, recording, completed_ns in rows:
+        if told.heard.pop(number, None) != recording:
+            yield f"protocol {number}: the journal has no such listening to {recording}"
+        elif (completed_ns is not None) != (number in told.complete):
+            yield f"protocol {number}: index and journal disagree whether it is complete"
+    for number in told.heard:
+        yield f"protocol {number} is missing, and was opened by the journal"
+
+
+def _restricted(told: _Told, rows: set[str]) -> Iterator[str]:
+    for name in sorted(rows ^ told.restricted):
+        yield f"{name}: is {'' if name in rows else 'not '}restricted in the index, otherwise by the journal"
