@@ -20,11 +20,12 @@ from bystander.sniffer.address import Endpoint
 from bystander.sniffer.callfacts import Call, CallSettings, compose
 from bystander.sniffer.claims import LEARNED, Claim, Claims, Match, StreamLike
 from bystander.sniffer.crypto import SrtpKey
-from bystander.sniffer.dialogs import Event, State
+from bystander.sniffer.dialogs import Event, Party, State
 from bystander.sniffer.guarding import Guards
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.midcall import ending_media
+from bystander.sniffer.natguess import media_between, waits_for_media
 from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS
 from bystander.sniffer.session import begins_anew, opens_session
 from bystander.sniffer.sip import Arrival
@@ -283,10 +284,15 @@ class CallTable:
         """Return, once, the streams that no call has claimed in time; the table forgets them."""
         expired, self._expired = self._expired, []
         limit_ns = now_ns - self._ns(self.settings.unclaimed_s)
+        waiting: list[Leg] | None = None
         while self._unclaimed:
             stream = next(iter(self._unclaimed.values()))
             if stream.first_ns > limit_ns:
                 break
+            if waiting is None:
+                waiting = [leg for leg in self._legs.values() if waits_for_media(leg)]
+            if self._adopt((stream.src[0], stream.dst[0]), waiting):
+                continue
             self._drop_unclaimed(stream)
             expired.append(stream)
         self.counters["streams-unclaimed"] += len(expired)
@@ -453,6 +459,8 @@ class CallTable:
             group.remove(member)
         if leg.session.midcall and not leg.streams and not self._claims.of(leg):
             self._guess(leg)
+        if self._unclaimed and waits_for_media(leg):
+            self._adopt((leg.caller_host, leg.callee_host), filter(waits_for_media, self._legs.values()))
         if leg.session.hearsay and not leg.streams:
             self.counters["byes-without-call"] += 1
             self._forget(leg)
@@ -470,6 +478,17 @@ class CallTable:
         if found is None:
             self.counters["guesses-refused"] += 1
             return
+        self._give(leg, found)
+
+    def _adopt(self, hosts: tuple[str, str], waiting: Iterable[Leg]) -> bool:
+        """Give the one call between two hosts that waits for media the streams that must be its own (C9)."""
+        found = media_between(hosts, waiting, self._unclaimed.values())
+        if found is not None:
+            self.counters["adopted"] += len(found[1])
+            self._give(*found)
+        return found is not None
+
+    def _give(self, leg: Leg, found: list[tuple[StreamLike, Party]]) -> None:
         for stream, by in found:
             del self._unclaimed[stream.id]
             self._owners[stream.id] = leg

@@ -11,7 +11,7 @@ not, were lost by the capture (C23).
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,6 +31,9 @@ _MOST_ALIKE: Final = 16
 _BIGGEST: Final = 2048
 #: Sender reports remembered until a receiver refers to them.
 _SENT: Final = 4
+#: The same bytes between the same endpoints within this time were mirrored twice; so many are remembered.
+_TWICE_NS: Final = 50_000_000
+_REMEMBERED: Final = 1024
 #: No round trip is longer.
 _LONGEST_NS: Final = 10_000_000_000
 #: A receiver whose highest sequence number is further from ours speaks of something else.
@@ -104,6 +107,7 @@ class Reports:
         self._known: NDArray[np.uint32] | None = None
         self._waiting: deque[tuple[int, Endpoint, Endpoint, bytes]] = deque()
         self._left: dict[int, Stream] = {}
+        self._latest: OrderedDict[tuple[Endpoint, Endpoint, int], int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._heard)
@@ -181,7 +185,21 @@ class Reports:
         while self._waiting:
             self._read(*self._waiting.popleft())
 
+    def _mirrored_twice(self, time_ns: int, src: Endpoint, dst: Endpoint, raw: bytes) -> bool:
+        """Tell whether this is the same packet at another mirrored port (C13); remember it if not."""
+        key = (src, dst, hash(raw))
+        before = self._latest.get(key)
+        if before is not None and abs(time_ns - before) <= _TWICE_NS:
+            return True
+        self._latest[key] = time_ns
+        self._latest.move_to_end(key)
+        if len(self._latest) > _REMEMBERED:
+            self._latest.popitem(last=False)
+        return False
+
     def _read(self, time_ns: int, src: Endpoint, dst: Endpoint, raw: bytes) -> None:
+        if self._mirrored_twice(time_ns, src, dst, raw):
+            return
         found = parse_rtcp(raw)
         if found.problem is not None:
             self.counters[f"rtcp-{found.problem}"] += 1

@@ -16,7 +16,7 @@ MAX_CANDIDATES = 64
 MAX_CRYPTO = 16
 DIRECTIONS = frozenset(("sendrecv", "sendonly", "recvonly", "inactive"))
 _NULL_ADDRESSES = frozenset(("0.0.0.0", "::"))
-_CANDIDATE_TYPES = frozenset(("host", "srflx", "relay"))
+_CANDIDATE_TYPES = frozenset(("host", "srflx", "prflx", "relay"))
 
 
 @dataclass(slots=True, frozen=True)

@@ -210,3 +210,130 @@ def test_c23_the_receiver_has_what_the_capture_misses(scene: Scene, line: Line, 
     assert (said["caller"]["capture_lost"], said["caller"]["lost_percent"]) == (30, 0.0)
     assert said["callee"]["capture_lost"] == 0
     assert heard.call["verdict"] == "partial"
+
+
+PUBLIC = ("198.51.100.1", 31000), ("203.0.113.7", 42000)
+
+
+def test_c9_behind_nat_whatever_the_port_is_mapped_to(scene: Scene, line: Line, play: Play) -> None:
+    """The caller's description names a private address; its media comes from a public one, another port."""
+    line.caller_sip = (PUBLIC[0][0], 5060)
+    line.invite(0, sdp("192.168.1.5", 4000))
+    line.answer(1)
+    line.caller_media = PUBLIC[0]
+    converse(scene, line)
+    line.bye(5)
+    heard = play(scene)
+    assert heard.call["verdict"] == "recorded"
+    assert heard.heard(0.05, 3.9) == BOTH
+
+
+def test_c9_both_behind_nat_that_keeps_ports(scene: Scene, line: Line, play: Play) -> None:
+    line.caller_sip, line.callee_sip = (PUBLIC[0][0], 5060), (PUBLIC[1][0], 5060)
+    line.invite(0, sdp("192.168.1.5", 31000))
+    line.answer(1, sdp("10.77.0.9", 42000))
+    line.caller_media, line.callee_media = PUBLIC
+    converse(scene, line)
+    line.bye(5)
+    heard = play(scene)
+    assert heard.call["verdict"] == "recorded"
+    assert heard.heard(0.05, 3.9) == BOTH
+
+
+def test_c9_both_behind_nat_that_maps_ports(scene: Scene, line: Line, play: Play) -> None:
+    """Nothing that was said fits; the hosts that signalled do, and there is but one stream each way."""
+    line.caller_sip, line.callee_sip = (PUBLIC[0][0], 5060), (PUBLIC[1][0], 5060)
+    line.invite(0, sdp("192.168.1.5", 4000))
+    line.answer(1, sdp("10.77.0.9", 4000))
+    line.caller_media, line.callee_media = PUBLIC
+    converse(scene, line)
+    line.bye(5)
+    heard = play(scene)
+    assert heard.call["verdict"] == "recorded"
+    assert heard.heard(0.05, 3.9) == BOTH
+
+
+def test_c9_two_calls_behind_the_same_nat_are_not_guessed_at(scene: Scene, line: Line, play: Play) -> None:
+    """Two streams each way between the same hosts: whose is whose nobody can tell, so nobody's they are."""
+    two = Line(scene, "call-2@phone", "103", tags=("from-2", "to-2"))
+    for n, each in enumerate((line, two)):
+        each.caller_sip, each.callee_sip = (PUBLIC[0][0], 5060 + n), (PUBLIC[1][0], 5060)
+        each.invite(0.1 * n, sdp("192.168.1.5", 4000 + 10 * n))
+        each.answer(1 + 0.1 * n, sdp("10.77.0.9", 4000 + 10 * n))
+        each.caller_media = (PUBLIC[0][0], 31000 + 100 * n)
+        each.callee_media = (PUBLIC[1][0], 42000 + 100 * n)
+        scene.talk(each.says(500, ssrc=1 + n), 1.2, 5)
+        scene.talk(each.replies(800, ssrc=11 + n), 1.2, 5)
+        each.bye(5 + 0.1 * n)
+    heard = play(scene)
+    assert [call["verdict"] for call in heard.calls] == ["no-media", "no-media"]
+    assert len(heard.result["unclaimed_streams"]) == 4
+
+
+@pytest.mark.parametrize("kind", ["srflx", "relay", "prflx"])
+def test_c9_ice_finds_a_way_that_the_description_does_not_name_first(
+    scene: Scene, line: Line, play: Play, kind: str
+) -> None:
+    """RFC 8839: media goes between candidates; the default address is never used."""
+
+    def offer(default: str, way: tuple[str, int]) -> str:
+        return sdp(
+            default,
+            4000,
+            more=f"a=ice-lite\na=rtcp-mux\na=candidate:1 1 UDP 2130706431 {default} 4000 typ host\n"
+            f"a=candidate:2 1 UDP 1694498815 {way[0]} {way[1]} typ {kind} raddr {default} rport 4000",
+        )
+
+    line.invite(0, offer("192.168.1.5", PUBLIC[0]))
+    line.answer(1, offer("10.77.0.9", PUBLIC[1]))
+    line.caller_media, line.callee_media = PUBLIC
+    for n in range(5):
+        scene.send(1 + n / 50, *PUBLIC, stun())
+    converse(scene, line)
+    scene.send(3, *PUBLIC, made.sender_report(0x11111111, 1, 1))
+    line.bye(5)
+    heard = play(scene)
+    assert heard.call["verdict"] == "recorded"
+    assert heard.heard(0.05, 3.9) == BOTH
+    said = {stream["by"]: stream["quality"]["rtcp"] for stream in heard.call["streams"]}
+    assert said["caller"]["sender_reports"] == 1  # rtcp-mux (RFC 5761)
+
+
+def test_c9_a_relay_that_changes_in_mid_call_without_a_word(scene: Scene, line: Line, play: Play) -> None:
+    """The relay fails over: media goes on from and to another address, and no SIP says so."""
+    line.invite(0)
+    line.answer(1)
+    converse(scene, line, 1, 3)
+    mine, theirs = line.says(seq=200, ts=90_000), line.replies(ssrc=0x33333333)
+    theirs.src = ("10.0.0.3", 20000)
+    mine.dst = theirs.src
+    scene.talk(mine, 3, 5)
+    scene.talk(theirs, 3, 5)
+    line.bye(5)
+    heard = play(scene)
+    assert heard.heard(0.05, 1.9) == BOTH
+    assert heard.heard(2.05, 3.9) == BOTH
+
+
+def test_c13_mirrored_at_three_ports_counts_once(scene: Scene, line: Line, play: Play) -> None:
+    """Each copy has another TTL and comes a moment later; RTCP is not reported twice either."""
+    line.invite(0)
+    line.answer(1)
+    converse(scene, line, 1, 5)
+    for at in (2, 4):
+        scene.send(at, *control_of(line), made.sender_report(0x11111111, at << 32, 1))
+    line.bye(5)
+    copies = []
+    for n in (1, 2):
+        for at, frame in scene.frames:
+            other = bytearray(frame)
+            other[22] -= n  # TTL
+            other[24:26] = b"\0\0"
+            copies.append((at + n * 0.0004, bytes(other)))
+    scene.frames += copies
+    heard = play(scene)
+    assert [(s["packets"], s["lost"], s["duplicates"]) for s in heard.call["streams"]] == [(200, 0, 400)] * 2
+    assert heard.heard(0.05, 3.9) == BOTH
+    said = {stream["by"]: stream["quality"] for stream in heard.call["streams"]}
+    assert said["caller"]["rtcp"]["sender_reports"] == 2
+    assert said["caller"]["mos_lq"] == 4.41

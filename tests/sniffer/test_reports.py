@@ -167,7 +167,10 @@ def test_what_waits_is_bounded(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "_MOST_WAITING", 10)
     one = synthetic(SENDER, RECEIVER, made.sender_report(SSRC, 1, 1), T0)
     at = np.zeros(25, np.int64)
-    flood = Datagrams(one.data, one.rows[at], one.flow[at], one.offset[at], one.size[at], one.time_ns[at])
+    # A tenth of a second apart, or they were one packet mirrored twice (C13).
+    times = one.time_ns[at] + np.arange(25) * 40 * MS
+    times[1:] += 20 * MS * np.arange(1, 25)
+    flood = Datagrams(one.data, one.rows[at], one.flow[at], one.offset[at], one.size[at], times)
     wire.reports.feed(flood, np.arange(25))
     wire.reports.flush()
     assert (wire.heard().sender_reports, wire.reports.counters["skipped"]) == (10, 15)

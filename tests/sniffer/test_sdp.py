@@ -187,7 +187,7 @@ def test_rtcp() -> None:
 
 
 def test_ice_candidates() -> None:
-    """RFC 8839 section 5.1: UDP only, RTP and RTCP apart, no names and no peer-reflexive ones."""
+    """RFC 8839 section 5.1: UDP only, RTP and RTCP apart, no names; peer-reflexive ones in updated offers."""
     media = audio(
         "m=audio 4 RTP/AVP 8\r\n"
         "a=candidate:1 1 UDP 2130706431 10.0.0.1 8998 typ host\r\n"
@@ -199,7 +199,12 @@ def test_ice_candidates() -> None:
         "a=candidate:6 1 UDP 1 d4f1.local 9 typ host\r\n"
         "a=candidate:7 1 UDP 1 10.0.0.6\r\n"
     )
-    assert media.candidates == [("10.0.0.1", 8998), ("192.0.2.3", 45664), ("2001:db8::9", 5000)]
+    assert media.candidates == [
+        ("10.0.0.1", 8998),
+        ("192.0.2.3", 45664),
+        ("2001:db8::9", 5000),
+        ("10.0.0.5", 9),
+    ]
     assert media.rtcp_candidates == [("10.0.0.1", 8999)]
 
 
