@@ -74,6 +74,8 @@ def test_a_call_whose_signalling_comes_by_hep_is_recorded_whole(tmp_path: Path, 
         callee = Phone(
             bob, "bob", speech.write_wav("callee", tmp_path / "b.wav", 2), account=proxy.account("bob")
         )
+        for phone in (caller, callee):
+            phone.registered()
         mark = len(caller.events)
         began = time.monotonic()
         call(caller, callee, proxy.uri("bob"))
