@@ -6,15 +6,17 @@ import ssl
 import subprocess
 from functools import lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
+#: Removed when the tests end.
+_FOLDER = TemporaryDirectory(prefix="bystander-test-")
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @lru_cache(1)
 def certificate() -> tuple[str, str]:
     """A key and a certificate for it, of nobody's, for as long as the tests run."""
-    folder = Path(mkdtemp(prefix="bystander-test-"))
+    folder = Path(_FOLDER.name)
     key, cert = folder / "key.pem", folder / "cert.pem"
     asked = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     asked += ["-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=pbx.example"]
