@@ -36,7 +36,7 @@ from bystander.sniffer.sip import Arrival
 from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
-from bystander.tlsread import opened_beforehand, opener_of, unread
+from bystander.tlsread import UnreadWatch, opened_beforehand, opener_of
 from bystander.vault import OpenVault, opened, tidy
 
 log = logging.getLogger("bystander")
@@ -274,6 +274,7 @@ class Recorder:
         """Every few seconds: say that we are recording, show the figures, keep the log short, try again."""
         retry, renewal = time.monotonic() + _RETRY_S, time.monotonic() + _RENEWAL_S
         now_ns, lost = time.time_ns(), 0
+        unread_tls = UnreadWatch(self._pipeline.tls, has_keylog=self._opener is not None)
         while True:
             self._spool_bytes = await asyncio.to_thread(self._spool.bytes_held)
             self._show()
@@ -285,8 +286,8 @@ class Recorder:
             if dropped:
                 self._pipeline.note_loss(before_ns, now_ns)
                 self._tell("drops", f"{dropped} packets were dropped by the kernel: the ring was full")
-            for unread_now in unread(self._pipeline.tls, advice="set [capture] tls_keylog to their key log"):
-                self._tell("tls-unread", unread_now, every_s=3600.0)
+            for line in unread_tls.look():
+                self._tell("tls-unread", line, every_s=3600.0)
             if not self._ring.link_up:
                 self._tell("link", f"interface {self._ring.interface} has no link: nothing is recorded")
             lost_before, lost = lost, self._pipeline.counters["spool-errors"]

@@ -38,9 +38,31 @@ def opener_of(config: Config, tell: Callable[[str, str], None]) -> LiveOpener | 
     return LiveOpener(keylog, config.capture.tls_ports, tell)
 
 
-def unread(connections: TlsConnections, *, advice: str = "give a key log with --tls-keylog") -> list[str]:
-    """Return a line for people about the TLS connections that were not read, or none."""
-    count = connections.unread
+class UnreadWatch:
+    """Tells a live recorder's people of TLS connections that stay unread: from one look to the next."""
+
+    def __init__(self, connections: TlsConnections, *, has_keylog: bool) -> None:
+        self._connections = connections
+        self._before = 0
+        self._advice = (
+            "their keys are not in the key log" if has_keylog else "set [capture] tls_keylog to their key log"
+        )
+
+    def look(self) -> list[str]:
+        """Return a line about the connections that were unread at the last look, too, or none."""
+        now = self._connections.unread
+        lasting, self._before = min(self._before, now), now
+        return unread(self._connections, advice=self._advice, count=lasting)
+
+
+def unread(
+    connections: TlsConnections,
+    *,
+    advice: str = "give a key log with --tls-keylog",
+    count: int | None = None,
+) -> list[str]:
+    """Return a line for people about the TLS connections that were not read (``count`` of them), or none."""
+    count = connections.unread if count is None else count
     if not count:
         return []
     ports = [port for port in sorted(connections.server_ports) if port in connections.ports]
