@@ -146,4 +146,6 @@ def with_care() -> None:
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+        # Whoever started it to outlive the terminal (nohup) means it.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
