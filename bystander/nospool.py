@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ class NoSpool(Spool):
 
     def finish(self, stream: int) -> None:
         """Nothing is to come."""
+
+    def said(self, stream: int) -> Iterator[bytes]:  # noqa: ARG002  (there is none of any)
+        """Yield nothing."""
+        return iter(())
 
     def take(self, stream: int) -> tuple[Path | None, Media]:  # noqa: ARG002  (there is none of any)
         """Return that there is nothing."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.beginnings import known_by
 from bystander.codecs.packets import PacketRun
 from bystander.digits import DigitSettings, by_info
 from bystander.finish import Job
@@ -47,7 +48,6 @@ from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.reports import Heard, Reports
 from bystander.sniffer.rtp import looks_like_rtcp, looks_like_rtp
-from bystander.sniffer.sameaudio import prints
 from bystander.sniffer.signalling import may_be_sip
 from bystander.sniffer.sip import Arrival, parse_message
 from bystander.sniffer.streams import Stream, StreamTable
@@ -360,7 +360,7 @@ class Pipeline:
             tail = self.streams.end(stream)
             if self.calls.may_be_relayed(stream):
                 tail = tail or end_of(stream.ending, stream.ssrc, self.calls.keys_of(stream))
-                self.calls.stream_heard(stream, prints(tail))
+                self.calls.stream_heard(stream, known_by(tail, self._spool.said(stream.id)))
 
     def _may_reuse(self, raw: bytes) -> bool:
         """Tell whether a message may announce media where that of a call just ended was (C10).

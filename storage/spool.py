@@ -37,6 +37,8 @@ _HEADER = struct.Struct("<BBHIq")
 _META, _AUDIO, _PACKETS, _WHOLE, _DISOWNED = (ord(kind) for kind in "MAPWX")
 #: A chunk longer than this is damage, not data.
 _MAX_CHUNK = 1 << 28
+#: So many bytes of a file are its beginning: some four minutes of G.711.
+_BEGINNING = 1 << 21
 
 
 @dataclass(slots=True)
@@ -129,6 +131,17 @@ class Spool:
             os.close(file)
         self._fresh.discard(stream)
         return self._slots.pop(stream, None), self._in_memory.pop(stream, Media())
+
+    def said(self, stream: int) -> Iterator[bytes]:
+        """Yield the runs of G.711 that a stream began with: of its file the first minutes, and what is in
+        memory."""
+        path = self._slots.get(stream)
+        for kind, _, _, data in _chunks(path, _BEGINNING) if path is not None else ():
+            if kind == _AUDIO:
+                yield bytes(data)
+        memory = self._in_memory.get(stream)
+        for run in memory.runs if memory is not None else ():
+            yield run.samples.tobytes()
 
     def prepare(self, slots: int) -> None:
         """Make empty slots until there are so many, so that no stream waits for one. Raises OSError."""
@@ -241,10 +254,12 @@ def read_facts(path: Path) -> dict[str, Any] | None:
     return latest
 
 
-def _chunks(path: Path) -> Iterator[tuple[int, int, int, memoryview]]:
-    """Yield (kind, law, position, data) until the file ends or stops making sense."""
+def _chunks(path: Path, limit: int = -1) -> Iterator[tuple[int, int, int, memoryview]]:
+    """Yield (kind, law, position, data) until the file ends or stops making sense; of its first ``limit``
+    bytes only those that are whole."""
     try:
-        content = memoryview(path.read_bytes())
+        with path.open("rb") as file:
+            content = memoryview(file.read(limit))
     except FileNotFoundError:
         return
     if bytes(content[: len(MAGIC)]) != MAGIC:

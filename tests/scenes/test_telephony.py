@@ -170,6 +170,36 @@ def test_c9_an_address_that_is_not_its_party_s(scene: Scene, line: Line, play: P
     assert heard.heard(0.2, 3.9) == BOTH
 
 
+def test_c7_legs_are_joined_although_both_are_silent_in_the_end(scene: Scene, play: Play) -> None:
+    """An agent in the middle gives each leg its own Call-ID and SSRCs; nobody speaks in the last ten seconds."""
+    agent = "10.0.0.50"
+    near = Line(scene, caller_media=(PHONE, 4000), callee_media=(agent, 6000), callee_sip=(agent, 5060))
+    far = Line(
+        scene, call_id="call-2@agent", caller_media=(agent, 6002), callee_media=(GATEWAY, 20000),
+        caller_sip=(agent, 5060), tags=("from-2", "to-2"),
+    )  # fmt: skip
+    near.invite(0)
+    far.invite(0.1)
+    far.answer(1)
+    near.answer(1.1)
+    chance = np.random.default_rng(7)
+    ways = [
+        ((PHONE, 4000), (agent, 6000), 1), ((agent, 6002), (GATEWAY, 20000), 2),
+        ((GATEWAY, 20000), (agent, 6002), 3), ((agent, 6000), (PHONE, 4000), 4),
+    ]  # fmt: skip
+    for n in range(700):
+        words = [chance.integers(0, 256, 160, np.uint8).tobytes() for _ in range(2)]
+        said = words if n < 150 else [b"\xd5" * 160] * 2
+        for number, (src, dst, ssrc) in enumerate(ways):
+            payload = said[number // 2]
+            scene.send(1.2 + n * 0.02 + number * 0.001, src, dst, rtp(n, n * 160, ssrc, payload))
+    near.bye(15.3)
+    far.bye(15.4)
+    heard = play(scene)
+    assert heard.call["linked_call_ids"] == ["call-2@agent"]
+    assert heard.call["verdict"] == "recorded"
+
+
 def test_early_media_then_another_ssrc(scene: Scene, line: Line, play: Play) -> None:
     """C6, R3: an announcement before the answer belongs to the recording, and does not move the sides."""
     line.invite(0)

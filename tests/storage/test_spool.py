@@ -51,6 +51,23 @@ def test_what_was_written_is_read_back_in_order(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_what_was_said_first_is_read_while_the_stream_goes_on(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    assert list(spool.said(1)) == []
+    spool.audio(1, 0, 8, audio(160, 1))
+    spool.packets(1, packets(3))
+    spool.audio(1, 160, 8, audio(320, 2))
+    spool.finish(1)
+    spool.audio(1, 480, 8, audio(80, 3))
+    assert list(spool.said(1)) == [b"\1" * 160, b"\2" * 320, b"\3" * 80]
+    # Of a long file only the beginning; a run that is cut there is left out.
+    for number in range(40):
+        spool.audio(2, number * 100_000, 8, audio(100_000, number))
+    runs = list(spool.said(2))
+    assert runs == [bytes([number]) * 100_000 for number in range(20)]
+    spool.close()
+
+
 def test_the_end_of_a_stream_may_stay_in_memory(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.audio(1, 0, 8, audio(160))
