@@ -171,7 +171,7 @@ def test_c9_an_address_that_is_not_its_party_s(scene: Scene, line: Line, play: P
 
 
 def test_c7_legs_are_joined_although_both_are_silent_in_the_end(scene: Scene, play: Play) -> None:
-    """An agent in the middle gives each leg its own Call-ID and SSRCs; nobody speaks in the last ten seconds."""
+    """An agent gives each leg its own Call-ID and SSRCs; nobody speaks in the last ten seconds."""
     agent = "10.0.0.50"
     near = Line(scene, caller_media=(PHONE, 4000), callee_media=(agent, 6000), callee_sip=(agent, 5060))
     far = Line(
