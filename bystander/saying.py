@@ -62,7 +62,7 @@ class Saying(logging.Handler):
 def begin() -> Saying:
     """Say what is logged on standard error, through a thread."""
     saying = Saying(_to_stderr)
-    logging.basicConfig(level=logging.INFO, handlers=[saying])
+    logging.basicConfig(format="%(message)s", level=logging.INFO, handlers=[saying])
     return saying
 
 
