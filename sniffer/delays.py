@@ -50,6 +50,10 @@ class DelayFigures:
     drift_error_ppm: float | None = None
 
 
+#: Of a stream that was never timed.
+NO_DELAYS: Final = DelayFigures()
+
+
 class Delays:
     """Delay variation and drift of each stream; arrays are indexed by stream number."""
 
@@ -90,36 +94,33 @@ class Delays:
 
     def figures(self, stream: int) -> DelayFigures:
         """Return the figures of a stream as they stand."""
-        bins = self._bins[stream].astype(np.int64)
-        seconds = int(bins.sum())
+        bins: list[int] = self._bins[stream].tolist()
+        seconds = sum(bins)
         if not seconds:
-            return DelayFigures()
-        most_ms = float(self._most[stream]) / UNITS_PER_MS
-        drift = _slope(max(self._line[stream], self._longest[stream], key=lambda sums: float(sums[0])))
-        return DelayFigures(
-            seconds,
-            min(_quantile(bins, 0.5), most_ms),
-            min(_quantile(bins, 0.95), most_ms),
-            most_ms,
-            *drift,
-        )
+            return NO_DELAYS
+        most_ms = int(self._most[stream]) / UNITS_PER_MS
+        line: list[float] = self._line[stream].tolist()
+        before: list[float] = self._longest[stream].tolist()
+        median_ms, p95_ms = (min(_quantile(bins, share * seconds), most_ms) for share in (0.5, 0.95))
+        drift = _slope(line if line[0] >= before[0] else before)
+        return DelayFigures(seconds, median_ms, p95_ms, most_ms, *drift)
 
 
-def _quantile(bins: Ints, share: float) -> float:
-    """Return a quantile of the histogram in ms, interpolated within its bin."""
-    total = np.cumsum(bins)
-    wanted = share * float(total[-1])
-    at = int(np.searchsorted(total, wanted))
-    if at >= len(EDGES_MS):
-        return float("inf")
-    low = EDGES_MS[at - 1] if at else 0.0
-    before = float(total[at - 1]) if at else 0.0
-    return low + (EDGES_MS[at] - low) * (wanted - before) / max(float(bins[at]), 1.0)
+def _quantile(bins: list[int], wanted: float) -> float:
+    """Return what ``wanted`` seconds of the histogram do not exceed, ms, interpolated within its bin."""
+    total = 0
+    low = 0.0
+    for count, high in zip(bins, EDGES_MS, strict=False):
+        if total + count >= wanted:
+            return low + (high - low) * (wanted - total) / max(count, 1)
+        total += count
+        low = high
+    return float("inf")
 
 
-def _slope(sums: NDArray[np.float64]) -> tuple[float | None, float | None]:
+def _slope(sums: list[float]) -> tuple[float | None, float | None]:
     """Return the slope of a line of delays and its standard error, in parts per million."""
-    n, x, y, xx, xy, yy = sums.tolist()
+    n, x, y, xx, xy, yy = sums
     across = xx - x * x / n if n else 0.0
     if n < _LEAST_S or across <= 0:
         return None, None

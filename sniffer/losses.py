@@ -88,6 +88,10 @@ class LossFigures:
     capture: int = 0
 
 
+#: Of a stream that misses nothing.
+NO_LOSSES: Final = LossFigures()
+
+
 class Losses:
     """The holes of each stream; arrays are indexed by stream number.
 
@@ -155,6 +159,8 @@ class Losses:
 
     def figures(self, stream: int) -> LossFigures:
         """Return what has been settled of a stream, the last cluster as if it were over."""
+        if not self.runs[stream]:
+            return NO_LOSSES
         bursts, packets = int(self.bursts[stream]), int(self.burst_packets[stream])
         burst_lost, isolated = int(self.burst_lost[stream]), int(self.isolated[stream])
         lost = int(self._lost[stream])
