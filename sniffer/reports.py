@@ -36,8 +36,8 @@ _TWICE_NS: Final = 50_000_000
 _REMEMBERED: Final = 1024
 #: No round trip is longer.
 _LONGEST_NS: Final = 10_000_000_000
-#: A receiver whose highest sequence number is further from ours speaks of something else.
-_NEAR: Final = 500
+#: Fewer packets than this, between two reports, were only on their way.
+_ON_THEIR_WAY: Final = 3
 #: Sender reports further apart than this tell the rates of clocks.
 _CLOCKS_NS: Final = 20_000_000_000
 _S: Final = 1_000_000_000
@@ -78,7 +78,8 @@ class Heard:
         if self.begun is None or self.ended is None:
             return 0
         missing, theirs = (late - early for early, late in zip(self.begun, self.ended, strict=True))
-        return max(0, missing - max(0, theirs))
+        lost = missing - max(0, theirs)
+        return lost if lost >= _ON_THEIR_WAY else 0
 
     def clock_rates_ppm(self, clock_hz: int) -> tuple[float | None, float | None]:
         """Return how fast the sender's wall clock runs against that of the capture, and its RTP clock against
@@ -270,12 +271,11 @@ class Reports:
                         heard.round_trips += 1
                         heard.round_trip_sum_ns += trip_ns
                         heard.round_trip_most_ns = max(heard.round_trip_most_ns, trip_ns)
-        progress = self.table.progress(stream) if self.table is not None else None
         # A receiver that measures nothing (no jitter at all) is not believed to have lost nothing.
-        if progress is None or not block.jitter:
+        if self.table is None or not block.jitter:
             return
-        missing, latest = progress
-        if abs((block.highest - latest + 32768) % 65536 - 32768) <= _NEAR:
+        missing = self.table.missing_up_to(stream, block.highest & 0xFFFF)
+        if missing is not None:
             heard.ended = (missing, block.lost)
             heard.begun = heard.begun or heard.ended
 

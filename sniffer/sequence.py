@@ -77,9 +77,14 @@ class Sequences:
         """Return how many packets between the first and the last number never came."""
         return max(0, int(self.top[stream] - self.bottom[stream] + 1 - self.received[stream]))
 
-    def latest(self, stream: int) -> int:
-        """Return the latest sequence number as it stood in the packet."""
-        return int(self._last_seq[stream]) & 0xFFFF
+    def missing_up_to(self, stream: int, seq: int) -> int | None:
+        """Return how many packets up to a 16-bit number have not come; None if it is far from the latest."""
+        ahead = ((int(self._last_seq[stream]) - seq + 32768) & 0xFFFF) - 32768
+        if abs(ahead) > _MAX_LATE:
+            return None
+        after = np.arange(int(self.last[stream]) - ahead + 1, int(self.top[stream]) + 1)
+        unseen = len(after) - int(np.count_nonzero(self.came(np.full(len(after), stream), after)))
+        return self.lost(stream) - unseen
 
     def came(self, stream: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which of some packets have come: bool[n]; of the last thousand of a stream it is known."""

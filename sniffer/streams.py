@@ -164,11 +164,13 @@ class StreamTable:
             late=int(timed.late[number]),
         )
 
-    def progress(self, stream: Stream) -> tuple[int, int] | None:
-        """Return how many packets of a stream are missing so far, and its latest sequence number."""
-        if not stream.alive:
-            return None
-        return self._sequences.lost(stream.number), self._sequences.latest(stream.number)
+    def missing_up_to(self, stream: Stream, seq: int) -> int | None:
+        """Return how many packets up to a sequence number are missing, less the copies, as receivers count.
+
+        None if that is not known.
+        """
+        missing = self._sequences.missing_up_to(stream.number, seq) if stream.alive else None
+        return None if missing is None else missing - int(self._sequences.duplicates[stream.number])
 
     def last_ns(self, number: int) -> int:
         """Return the capture time of the latest packet of the stream with this number, ns."""

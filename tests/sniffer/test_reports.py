@@ -157,6 +157,37 @@ def test_c23_what_the_receiver_has_and_we_miss_the_capture_has_lost() -> None:
     assert lossy(80).capture_lost == 0
 
 
+def test_c23_what_is_lost_after_a_report_is_not_held_against_it() -> None:
+    """Reports are worked off a little later, when more may be missing."""
+    wire = Wire()
+    sent = call(1000, seq=100)
+    came = [packet for i, packet in enumerate(sent) if not (280 <= i < 290 or 905 <= i < 925)]
+    wire.table.feed(block(came[:10]), None)
+    for at, lost in ((300, 10), (900, 10)):
+        about = made.report_block(SSRC, 0, lost, 99 + at, 9)
+        raw = made.receiver_report(OTHER, about)
+        wire.reports.feed(synthetic(RECEIVER, SENDER, raw, sent[at - 1].time_ns + MS), np.arange(1))
+    wire.table.feed(block(came[10:]), None)
+    wire.reports.flush()
+    heard = wire.heard()
+    assert heard.receiver_reports == 2
+    assert heard.capture_lost == 0
+
+
+def test_c23_copies_count_against_losses_as_receivers_count_them() -> None:
+    """RFC 3550 §6.4.1: ten packets lost and ten doubled are no loss in a report."""
+    wire = Wire()
+    sent = call(900, seq=100)
+    wire.media(sent[:300])
+    first = made.receiver_report(OTHER, made.report_block(SSRC, 0, 0, 399, 9))
+    wire.control(first, sent[299].time_ns + MS, RECEIVER, SENDER)
+    rest = [packet for i, packet in enumerate(sent[300:], 300) if not 500 <= i < 510]
+    wire.media(sorted(rest + rest[20:30], key=lambda packet: packet.time_ns))
+    last = made.receiver_report(OTHER, made.report_block(SSRC, 0, 0, 999, 9))
+    wire.control(last, sent[899].time_ns + MS, RECEIVER, SENDER)
+    assert wire.heard().capture_lost == 0
+
+
 def test_c23_a_receiver_that_measures_nothing_is_not_believed() -> None:
     """No jitter ever, or sequence numbers of something else: a report made up."""
     assert lossy(0, jitter=0).capture_lost == 0
