@@ -40,7 +40,8 @@ def skipped(pipeline: Pipeline) -> dict[str, int]:
     reasons = Counter(pipeline.bad)
     for reason in ("rtp-header", "g711-oversized"):
         reasons[reason] += pipeline.streams.counters[reason]
-    for reason in ("rtcp-not-rtcp", "rtcp-padding", "rtcp-tail", "rtcp-truncated"):
+    # SRTCP, which is counted as "rtcp-tail", is nothing bad.
+    for reason in ("rtcp-not-rtcp", "rtcp-padding", "rtcp-truncated"):
         reasons[reason] += pipeline.reports.counters[reason]
     reasons["sip-without-call-id"] += pipeline.calls.counters["sip-without-call-id"]
     for reason in ("oversize", "empty", "contradictory-end", "conflicting", "expired"):
