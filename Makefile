@@ -48,6 +48,7 @@ lint: $(DEVSTAMP) typing  ## ruff, mypy --strict, and the direction of imports
 
 lab: $(DEVSTAMP) debian-packages  ## record the captures in tests/data anew, with real phones (root)
 	@$(BIN)/python tests/lab/record.py
+	@$(BIN)/python -m tests.lab_table
 
 announcements: $(DEVSTAMP) debian-packages  ## the check of the office's announcement on 240 real calls (root)
 	@$(BIN)/python -m tests.announcements $(ANNOUNCEMENTS)

@@ -374,6 +374,14 @@ def test_c8_calls_of_a_transfer_lead_to_one_another(extracted: Any, file: str, n
     assert mine == {(known(file, other["call"])["call_id"], other["relation"]) for other in told}
 
 
+def test_the_page_of_the_lab_names_every_capture() -> None:
+    """``docs/lab.md`` is written with the captures (`make lab`)."""
+    page = (DATA.parents[1] / "docs" / "lab.md").read_text()
+    for capture in CAPTURES:
+        name = capture["file"].removesuffix(".pcap")
+        assert f"| `{name}` | {capture['about']} | {' '.join(capture['cases'])} |" in page
+
+
 def test_all_captures_at_once(tmp_path: Path) -> None:
     """C11, C18: the captures read as one have the same calls, although addresses and SSRCs come again."""
     result = extract([DATA / c["file"] for c in CAPTURES], tmp_path)
