@@ -21,8 +21,9 @@ HEAD = """\
 
 Real telephones (baresip), a proxy (kamailio), a media relay (rtpengine) and sipp, each host in a network
 namespace, on a switch whose ports are mirrored to a tap (`tests/lab`; Debian packages, root). They speak
-known sentences. `make lab` records `tests/data` anew and writes this page; `tests/test_recordings.py` holds
-each recording against the speech, its facts against what the telephones did, and its packets against TShark's.
+known sentences. `make lab` records `tests/data` anew and writes this page; `tests/test_recordings.py`
+holds each recording against the speech, its facts against what the telephones did, and its packets
+against TShark's.
 
 How true a channel is: the signal-to-noise ratio of 100 ms of it, sample by sample against the speech, in dB,
 the middle one of all blocks with a voice; beside it that of ffmpeg's decoding of what TShark exports. A law
