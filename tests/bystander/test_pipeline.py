@@ -48,11 +48,11 @@ def block(wire: Wire) -> Frames:
 class Runner:
     """Feeds frames and writes what is finished at once; ``calls`` are the call objects."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, spool: Spool | None = None, **changes: Any) -> None:
         self.root = folder
         self.calls: list[dict[str, Any]] = []
         self.orphans: list[dict[str, Any]] = []
-        self.spool = Spool(folder / "spool")
+        self.spool = spool or Spool(folder / "spool")
         chosen = PipelineSettings(
             root=folder, target=lambda call: Path(call.call_id.replace("@", "-") + ".wav"), **changes
         )
@@ -249,9 +249,9 @@ def test_a_full_disk_costs_chunks_and_the_call_says_so(tmp_path: Path) -> None:
     for durable in (True, False):
         folder = tmp_path / str(durable)
         folder.mkdir()
-        runner = Runner(folder, durable=durable)
-        runner.pipeline._spool = FullSpool(folder / "full")
-        runner.pipeline._spool.room = 3 if durable else 0
+        full = FullSpool(folder / "full")
+        full.room = 3 if durable else 0
+        runner = Runner(folder, full, durable=durable)
         if durable:
             runner.run(wire, 100)
             assert "partial" in {call["verdict"] for call in runner.calls}
@@ -307,7 +307,7 @@ def test_an_orphan_is_told_from_a_call(runner: Callable[..., Runner]) -> None:
     wire, _ = wire_of(Traffic(calls=1, seconds=1))
     found: list[Finished] = []
     done = runner(keep_unclaimed=True)
-    done.pipeline._finished = found.append
+    done.pipeline._out._finished = found.append
     done.pipeline.feed(block([frame for frame in wire if b"SIP/2.0" not in frame[1]]))
     done.pipeline.close()
     assert [type(each) for each in found] == [Orphan, Orphan]

@@ -95,7 +95,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     line.bye(2)
     jobs = []
     recorder = Recorder(tmp_path)
-    recorder.pipeline._finished = lambda done: jobs.append(done.job)
+    recorder.pipeline._out._finished = lambda done: jobs.append(done.job)
     recorder.feed(sorted(scene.frames, key=lambda item: item[0]))
     recorder.pipeline.close()
     assert [key.secret for key in jobs[0].streams[0].keys] == [keys.caller.secret]
