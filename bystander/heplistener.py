@@ -15,8 +15,10 @@ from bystander.errors import UserError
 from bystander.section import host_and_port
 from bystander.sniffer.hep import HepFramer, HepPacket, parse_hep
 
-#: Packets that wait for the pipeline, and connections at a time; beyond, what is new is refused and counted.
+#: Packets that wait for the pipeline, their bytes, and connections at a time; beyond, what is new is refused
+#: and counted.
 MAX_WAITING: Final = 8192
+MAX_WAITING_BYTES: Final = 32 << 20
 MAX_CONNECTIONS: Final = 64
 
 
@@ -31,6 +33,7 @@ class HepListener:
         self._section = section
         self._arrived = arrived
         self._waiting: deque[HepPacket] = deque()
+        self._waiting_bytes = 0
         self._datagrams: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self.connections: set[asyncio.Transport] = set()
@@ -72,6 +75,7 @@ class HepListener:
         """Return what has come, in order, and forget it."""
         taken = list(self._waiting)
         self._waiting.clear()
+        self._waiting_bytes = 0
         return taken
 
     def admits(self, address: str) -> bool:
@@ -86,11 +90,12 @@ class HepListener:
         packet = parse_hep(data, self._section.auth_key)
         if isinstance(packet, str):
             self.counters[packet] += 1
-        elif len(self._waiting) >= MAX_WAITING:
+        elif len(self._waiting) >= MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
             self.counters["queue-full"] += 1
         else:
             self.counters["taken"] += 1
             self._waiting.append(packet)
+            self._waiting_bytes += len(packet.payload)
             self._arrived()
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Final
 
 from bystander.sniffer.address import Endpoint
+from bystander.sniffer.between import LegsBetween, Unclaimed
 from bystander.sniffer.callfacts import Call, CallSettings, compose
 from bystander.sniffer.claims import LEARNED, Claim, Claims, Match, StreamLike
 from bystander.sniffer.crypto import SrtpKey
@@ -24,7 +25,7 @@ from bystander.sniffer.dialogs import Event, Party, State
 from bystander.sniffer.guarding import Guards
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
-from bystander.sniffer.midcall import ending_media
+from bystander.sniffer.midcall import ending_media, ends_of
 from bystander.sniffer.natguess import media_between, waits_for_media
 from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS
 from bystander.sniffer.session import begins_anew, opens_session
@@ -77,7 +78,8 @@ class CallTable:
         self._done: list[Call] = []
         self._scanned_ns = 0
         self._owners: dict[int, Leg] = {}
-        self._unclaimed: dict[int, StreamLike] = {}
+        self._unclaimed = Unclaimed()
+        self._legs_between = LegsBetween()
         self._expired: list[StreamLike] = []
         self._recent: dict[str, tuple[int, int]] = {}
         self._recent_order: deque[tuple[int, str]] = deque()
@@ -165,6 +167,7 @@ class CallTable:
         named = (leg.caller, leg.callee)
         touched = leg.observe(arrival)
         self._transfers.observe(arrival, leg, self._legs.get)
+        self._legs_between.put(leg)
         if named != (leg.caller, leg.callee):
             self._linker.add(leg)
         if leg.session.finished or was_over or leg.session.state is State.CHALLENGED:
@@ -240,7 +243,7 @@ class CallTable:
             self._expired.append(oldest)
             self.counters["streams-evicted"] += 1
         self._claims.watch(stream)
-        self._unclaimed[stream.id] = stream
+        self._unclaimed.put(stream)
         self._assign(stream)
 
     def may_be_relayed(self, stream: StreamLike) -> bool:
@@ -284,14 +287,16 @@ class CallTable:
         """Return, once, the streams that no call has claimed in time; the table forgets them."""
         expired, self._expired = self._expired, []
         limit_ns = now_ns - self._ns(self.settings.unclaimed_s)
-        waiting: list[Leg] | None = None
+        waiting: dict[tuple[str, str], list[Leg]] = {}
         while self._unclaimed:
             stream = next(iter(self._unclaimed.values()))
             if stream.first_ns > limit_ns:
                 break
-            if waiting is None:
-                waiting = [leg for leg in self._legs.values() if waits_for_media(leg)]
-            if self._adopt((stream.src[0], stream.dst[0]), waiting):
+            hosts = (stream.src[0], stream.dst[0])
+            if hosts not in waiting:
+                waiting[hosts] = self._legs_between.waiting(*hosts)
+            if waiting[hosts] and self._adopt(hosts, waiting[hosts]):
+                waiting.clear()
                 continue
             self._drop_unclaimed(stream)
             expired.append(stream)
@@ -299,7 +304,7 @@ class CallTable:
         return expired
 
     def _drop_unclaimed(self, stream: StreamLike) -> None:
-        del self._unclaimed[stream.id]
+        self._unclaimed.drop(stream)
         self._claims.unwatch(stream)
 
     def _reassign(self, endpoints: Iterable[Endpoint]) -> None:
@@ -314,7 +319,7 @@ class CallTable:
         if not matches:
             if owner is not None:  # the claim was withdrawn: a refused re-INVITE
                 del owner.streams[stream.id], self._owners[stream.id]
-                self._unclaimed[stream.id] = stream
+                self._unclaimed.put(stream)
             return
         best = matches[0]
         leg = best.call
@@ -326,7 +331,7 @@ class CallTable:
             if owner is not None:
                 del owner.streams[stream.id]
             self._owners[stream.id] = leg
-            self._unclaimed.pop(stream.id, None)
+            self._unclaimed.drop(stream)
         claimed = leg.streams.get(stream.id)
         if claimed is None or claimed.by != best.by or claimed.kind != best.kind:
             claimed = leg.streams[stream.id] = ClaimedStream(stream, best.by, {}, False, best.kind)
@@ -460,7 +465,8 @@ class CallTable:
         if leg.session.midcall and not leg.streams and not self._claims.of(leg):
             self._guess(leg)
         if self._unclaimed and waits_for_media(leg):
-            self._adopt((leg.caller_host, leg.callee_host), filter(waits_for_media, self._legs.values()))
+            hosts = (leg.caller_host, leg.callee_host)
+            self._adopt(hosts, self._legs_between.waiting(*hosts))
         if leg.session.hearsay and not leg.streams:
             self.counters["byes-without-call"] += 1
             self._forget(leg)
@@ -474,15 +480,15 @@ class CallTable:
 
     def _guess(self, leg: Leg) -> None:
         """Give a call of which only the end was seen the media that ended with it, if that is certain."""
-        found = ending_media(leg, self._unclaimed.values())
+        found = ending_media(leg, self._unclaimed.between(*ends_of(leg)))
         if found is None:
             self.counters["guesses-refused"] += 1
             return
         self._give(leg, found)
 
-    def _adopt(self, hosts: tuple[str, str], waiting: Iterable[Leg]) -> bool:
+    def _adopt(self, hosts: tuple[str, str], waiting: Sequence[Leg]) -> bool:
         """Give the one call between two hosts that waits for media the streams that must be its own (C9)."""
-        found = media_between(hosts, waiting, self._unclaimed.values())
+        found = media_between(hosts, waiting, self._unclaimed.between(*hosts))
         if found is not None:
             self.counters["adopted"] += len(found[1])
             self._give(*found)
@@ -490,7 +496,7 @@ class CallTable:
 
     def _give(self, leg: Leg, found: list[tuple[StreamLike, Party]]) -> None:
         for stream, by in found:
-            del self._unclaimed[stream.id]
+            self._unclaimed.drop(stream)
             self._owners[stream.id] = leg
             claimed = leg.streams[stream.id] = ClaimedStream(stream, by, {}, False)
             leg.explain(claimed)
@@ -502,6 +508,7 @@ class CallTable:
         self._claims.forget(leg)
         leg.media.leave()
         self._linker.remove(leg)
+        self._legs_between.drop(leg)
         self._ended.pop(leg, None)
         self.counters["evidence-dropped"] += leg.evidence_dropped
         self._legs.pop(leg.call_id, None)

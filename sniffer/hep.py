@@ -26,6 +26,9 @@ MAGIC: Final = b"HEP3"
 MAX_SKEW_NS: Final = 2_000_000_000
 
 _MAX_PAYLOAD: Final = 1 << 17
+#: What is small when packed is not large unpacked: SIP packs to a fifth.
+_LEAST_PAYLOAD: Final = 8192
+_MAX_RATIO: Final = 16
 _V3_HEADER: Final = 6
 _CHUNK_HEADER: Final = 6
 _FAMILY, _PROTOCOL, _SRC_V4, _DST_V4, _SRC_V6, _DST_V6, _SPORT, _DPORT = range(1, 9)
@@ -120,7 +123,8 @@ def _unpacked(packed: bytes) -> bytes | None:
     """Unpack zlib or gzip; None if it is neither, or larger than anything worth having."""
     try:
         unpacker = zlib.decompressobj(wbits=47)
-        unpacked = unpacker.decompress(packed, _MAX_PAYLOAD)
+        most = min(_MAX_PAYLOAD, _LEAST_PAYLOAD + _MAX_RATIO * len(packed))
+        unpacked = unpacker.decompress(packed, most)
     except zlib.error:
         return None
     return unpacked if unpacker.eof else None

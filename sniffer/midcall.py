@@ -20,7 +20,7 @@ def ending_media(leg: Leg, unclaimed: Iterable[StreamLike]) -> list[tuple[Stream
     stream each way would do, or the hosts are one: a guess that could be someone else's voice is not made.
     """
     bye = leg.evidence[0]
-    source, target = bye.src[0], bye.dst[0]
+    source, target = ends_of(leg)
     if source == target:
         return None
     sender = leg.session.sender(bye.message)
@@ -33,3 +33,8 @@ def ending_media(leg: Leg, unclaimed: Iterable[StreamLike]) -> list[tuple[Stream
             found.append((stream, sender if ends[0] == source else other(sender)))
     speakers = [by for _, by in found]
     return found if len(set(speakers)) == len(speakers) else None
+
+
+def ends_of(leg: Leg) -> tuple[str, str]:
+    """Return between which hosts the first message of a leg went, its sender first."""
+    return leg.evidence[0].src[0], leg.evidence[0].dst[0]

@@ -45,6 +45,8 @@ def media_between(
             continue
         if abs(stream.first_ns - answered_ns) > _WITHIN_NS:
             return None
-        found.append((stream, "caller" if stream.src[0] == leg.caller_host else "callee"))
-    speakers = [by for _, by in found]
-    return (leg, found) if found and len(set(speakers)) == len(speakers) else None
+        by: Party = "caller" if stream.src[0] == leg.caller_host else "callee"
+        if any(by == speaker for _, speaker in found):
+            return None
+        found.append((stream, by))
+    return (leg, found) if found else None

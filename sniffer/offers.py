@@ -24,6 +24,9 @@ from bystander.sniffer.sip import Message
 #: Offers remembered while they wait for an answer, and holds listed, in one call.
 MAX_EXCHANGES: Final = 32
 MAX_HOLDS: Final = 256
+#: Endpoints that one offer or answer names on one hop (its repetitions may name others), and such hops.
+MAX_NAMED: Final = 256
+MAX_HOPS: Final = 64
 #: Ways of saying "nowhere": RFC 2543's hold.
 _NOWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 #: Methods whose bodies are offers or answers.
@@ -203,7 +206,10 @@ class Negotiation:
     ) -> list[Endpoint]:
         # A proxy's address says nothing about where its client's media comes from: only the first hop does.
         near = message.method is None or message.vias <= 1
-        named = exchange.named.setdefault((sender, hop.name), set())
+        if len(exchange.named) < MAX_HOPS:
+            named = exchange.named.setdefault((sender, hop.name), set())
+        else:
+            named = exchange.named.get((sender, hop.name), set())
         endpoints = []
         for media in sdp.media:
             if not media.port:
@@ -227,7 +233,8 @@ class Negotiation:
                 )
                 if exchange.in_dialog and len(self._claims.of(self._call)) > before:
                     exchange.made.append(claim)
-                named.add((endpoint, media.kind))
+                if len(named) < MAX_NAMED:
+                    named.add((endpoint, media.kind))
                 endpoints.append(endpoint)
         return endpoints
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 WAIT_NS: Final = 64_000_000_000
 MAX_PENDING: Final = 1024
 MAX_RELATED: Final = 32
+MAX_HOSTS: Final = 16
 MAX_TRANSFERS: Final = 32
 
 _PAIRS: Final = (
@@ -84,6 +85,8 @@ class _Waiting:
     transfer: Transfer | None = None  # None: a redirection
     cseq: int = 0
     by: Party = "caller"
+    caller: str = ""
+    """Who was sent away, as `party_key` has it."""
 
 
 class Transfers:
@@ -135,7 +138,8 @@ class Transfers:
                 and known.transfer is not None
                 and (known.cseq, known.by) == (message.cseq, by)
             ):
-                known.hosts.add(arrival.dst[0])  # once more, or on another hop
+                if len(known.hosts) < MAX_HOSTS:
+                    known.hosts.add(arrival.dst[0])  # once more, or on another hop
                 return
         address = parse_address(target)
         consulted = _call_id(_embedded(target, "replaces"))
@@ -164,7 +168,9 @@ class Transfers:
         if not targets or any(w.leg is leg and w.targets == targets for w in self._waiting):
             return
         self._expire(arrival.time_ns)
-        self._wait(_Waiting(leg, arrival.time_ns, targets, {arrival.dst[0]}))
+        waiting = _Waiting(leg, arrival.time_ns, targets, {arrival.dst[0]})
+        waiting.caller = party_key(leg.caller)
+        self._wait(waiting)
 
     # -- what becomes of it -----------------------------------------------------------------------------
 
@@ -181,12 +187,13 @@ class Transfers:
         if not self._waiting:
             return
         target, referred = party_key(leg.callee), parse_address(message.header("referred-by"))
+        caller = party_key(leg.caller)
         for waiting in reversed(self._waiting):
             if waiting.leg is leg or target not in waiting.targets or leg.started_ns < waiting.since_ns:
                 continue
             if waiting.transfer is None:
                 # Only the caller that was sent away tries again.
-                if party_key(leg.caller) == party_key(waiting.leg.caller) and arrival.src[0] in waiting.hosts:
+                if caller == waiting.caller and arrival.src[0] in waiting.hosts:
                     self._relate(waiting.leg, leg, "redirected-to")
                     return
             elif waiting.transfer.into not in ("", leg.call_id):
@@ -212,7 +219,8 @@ class Transfers:
                 if partner is not None:
                     self._note(partner, seen)
         if partner is None:
-            leg.related.setdefault(replaced, "replaces")
+            if len(leg.related) < MAX_RELATED:
+                leg.related.setdefault(replaced, "replaces")
         elif replaced not in leg.related:
             rings = partner.session.answered_ns is None and not partner.session.midcall
             self._relate(partner, leg, "picked-up-by" if rings else "replaced-by")

@@ -22,6 +22,9 @@ from bystander.sniffer.sip import looks_like_sip
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 MAX_HEAD_BYTES: Final = 64 << 10
+#: A message that repeats those before it inflates a hundredfold, but it is small; a large one is new.
+_LEAST_INFLATED: Final = 128 << 10
+_MAX_RATIO: Final = 32
 #: What has to be seen of a start line before a guess is believed.
 _PROOF_BYTES: Final = 96
 
@@ -129,9 +132,10 @@ def _proved(data: bytes | bytearray, at: int, header: _Header | bool) -> bool | 
 
 
 def _inflate(context: zlib._Decompress, data: bytes) -> bytes | None:
-    """Inflate a message (RFC 7692 section 7.2.2), at most MAX_MESSAGE_BYTES of it; None: it is damaged."""
+    """Inflate a message (RFC 7692 section 7.2.2); None: it is damaged, or larger than SIP would be."""
+    most = min(MAX_MESSAGE_BYTES, _LEAST_INFLATED + _MAX_RATIO * len(data))
     try:
-        inflated = context.decompress(data + b"\0\0\xff\xff", MAX_MESSAGE_BYTES)
+        inflated = context.decompress(data + b"\0\0\xff\xff", most)
     except zlib.error:
         return None
     return None if context.unconsumed_tail else inflated

@@ -119,6 +119,15 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.payload for each in taken] == [b"\0", b"\1", b"\2"]
 
 
+def test_the_bytes_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heplistener, "MAX_WAITING_BYTES", 2500)
+    send = by_tcp(b"".join(packet(bytes(1000)) for _ in range(10)))
+    listener, taken = asyncio.run(heard(LOOPBACK, send, lambda it: it.counters["queue-full"] == 7))
+    assert len(taken) == 3
+    listener.receive(packet(b"x"))
+    assert len(listener) == 1
+
+
 def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heplistener, "MAX_CONNECTIONS", 2)
 

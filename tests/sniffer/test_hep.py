@@ -93,6 +93,13 @@ def test_a_payload_that_unpacks_to_far_too_much_is_refused() -> None:
     assert parse_hep(basic(b"", SIP, 17, chunk(16, bomb))) == "hep-payload"
 
 
+def test_a_few_bytes_do_not_become_many_headers() -> None:
+    """Small packets that each cost milliseconds would stop the recorder at a few hundred a second."""
+    bomb = zlib.compress(b"INVITE sip:x SIP/2.0\r\n" + b"a:b\r\n" * 26_000, 9)
+    assert len(bomb) < 500
+    assert parse_hep(basic(b"", SIP, 17, chunk(16, bomb))) == "hep-payload"
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

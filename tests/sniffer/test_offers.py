@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bystander.sniffer.calls import CallTable
+from bystander.sniffer.offers import MAX_HOPS, MAX_NAMED
 
 A, B = ("10.0.0.1", 4000), ("10.0.0.2", 5000)
 
@@ -216,3 +217,16 @@ def test_media_refused(kit: Any) -> None:
     messages = [scene.invite(), scene.response(2, 200, 1, kit.sdp("10.0.0.2", 0))]
     call = kit.one(kit.play(messages, 15))
     assert (call.state, call.media_expected) == ("answered", False)
+
+
+def test_repeated_offers_that_each_name_something_else_are_bounded(kit: Any) -> None:
+    """The same INVITE again and again, with other ports each time, from one host or from many."""
+    scene, table = kit.Scene(), CallTable()
+    for number in range(600):
+        port, host = 10_000 + 2 * number, f"10.4.{number % 200}.1"
+        table.feed(scene.request(number / 100, "INVITE", 1, kit.sdp("10.0.0.1", port), branch="b"))
+        hop = ((host, 5060), scene.callee)
+        table.feed(scene.request(number / 100, "INVITE", 1, kit.sdp(host, 4000), branch="b", hop=hop))
+    (exchange,) = table._legs[scene.call_id].media._exchanges.values()
+    assert len(exchange.named) == MAX_HOPS
+    assert max(map(len, exchange.named.values())) == MAX_NAMED

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bystander.sniffer.calls import CallTable
-from bystander.sniffer.transfers import INVERSE, MAX_PENDING, MAX_RELATED, MAX_TRANSFERS, WAIT_NS
+from bystander.sniffer.transfers import INVERSE, MAX_HOSTS, MAX_PENDING, MAX_RELATED, MAX_TRANSFERS, WAIT_NS
 
 BOB, CAROL = ("10.0.0.2", 5060), ("10.0.0.3", 5060)
 
@@ -150,6 +150,25 @@ def test_what_traffic_can_grow_is_bounded(kit: Any) -> None:
     (call,) = [call for call in table.close(kit.at_ns(6)) if call.call_id == first.call_id]
     assert (len(call.transfers), len(call.related)) == (MAX_TRANSFERS, MAX_RELATED)
     assert table.counters["transfers-dropped"] == 20
+
+
+def test_calls_never_seen_that_an_invite_names_in_turn_are_bounded(kit: Any) -> None:
+    scene = kit.Scene()
+    invites = [
+        scene.invite(number / 100, headers=(f"Replaces: other-{number}@x;to-tag=a;from-tag=b",))
+        for number in range(MAX_RELATED + 20)
+    ]
+    assert len(play(kit, *invites)[scene.call_id].related) == MAX_RELATED
+
+
+def test_hosts_that_a_refer_goes_to_are_bounded(kit: Any) -> None:
+    scene, table = kit.Scene(), CallTable()
+    for message in scene.normal(bye=None):
+        table.feed(message)
+    for number in range(MAX_HOSTS + 20):
+        hop = (("10.0.0.2", 5060), (f"10.3.0.{number}", 5060))
+        table.feed(refer(scene, 5 + number / 100, "sip:103@x", branch="b", hop=hop))
+    assert [len(waiting.hosts) for waiting in table._transfers._waiting] == [MAX_HOSTS]
 
 
 @given(

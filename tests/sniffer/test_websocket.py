@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections import Counter
 
@@ -110,6 +111,23 @@ def test_a_bomb_is_not_inflated() -> None:
     bomb = Deflate().message(b"INVITE sip:a SIP/2.0\r\n" + bytes(50 << 20))
     assert made.feed(bomb + frame(ONE)) == [ONE]
     assert made.counters["ws-undecodable"] == 1
+
+
+def test_a_small_frame_does_not_become_a_megabyte() -> None:
+    made = framer()
+    bomb = Deflate().message(b"INVITE sip:a SIP/2.0\r\n" + b"a:b\r\n" * 100_000)
+    assert len(bomb) < 2000
+    assert made.feed(bomb + frame(ONE)) == [ONE]
+    assert made.counters["ws-undecodable"] == 1
+
+
+def test_what_repeats_the_message_before_is_small_and_inflates_all_the_same() -> None:
+    made, deflate = framer(), Deflate()
+    long = ONE.split(b"\r\n\r\n")[0] + b"\r\nX: " + random.Random(1).randbytes(9000).hex().encode()
+    for _ in range(3):
+        packed = deflate.message(long + b"\r\n\r\n")
+        assert made.feed(packed) == [long + b"\r\n\r\n"]
+    assert len(packed) < 400
 
 
 def test_a_context_that_was_missed_costs_those_messages_only() -> None:
