@@ -128,16 +128,16 @@ class Config(Section):
     """The whole configuration; `Config()` is what is in force where there is no file."""
 
     capture: Capture = Capture()
+    hep: Hep = Hep()
     office: OfficeSection = OfficeSection()
     recording: Recording = Recording()
     digits: Digits = Digits()
-    hep: Hep = Hep()
-    metrics: MetricsSection = MetricsSection()
+    announcement: Announcement = Announcement()
     vault: Vault | None = None
     retention: Retention = Retention()
     space: Space = Space()
     custody: Custody = Custody()
-    announcement: Announcement = Announcement()
+    metrics: MetricsSection = MetricsSection()
 
     def terms(self) -> Terms:
         """Return until when recordings are kept, as the retention room takes it."""

@@ -1,4 +1,5 @@
-"""The sections of the configuration that are about keeping: [vault], [retention] and [space]."""
+"""The sections of the configuration about what is kept, for how long, and who may hear it:
+[announcement], [vault], [retention], [space] and [custody]."""
 
 from __future__ import annotations
 
@@ -41,6 +42,13 @@ def _time(text: str) -> str:
 Months = Annotated[int, Field(ge=0, le=1200)]
 
 
+class Announcement(Section):
+    """[announcement]: the office's announcement, for which incoming calls are checked (R3)."""
+
+    reference: Path | None = None
+    within_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+
+
 class Vault(Section):
     """[vault]: recordings are sealed where there is this section (R7)."""
 
@@ -72,10 +80,10 @@ class Retention(Section):
 
     months: Months = 3
     floor_months: Months | None = None
-    rule: tuple[RetentionRule, ...] = ()
     sweep_at: Annotated[str, AfterValidator(_time)] = "02:30"
     sweep_max: Annotated[int, Field(ge=1)] = 10_000
     clock_bound_hours: Annotated[float, Field(gt=0, le=10_000)] = 24.0
+    rule: tuple[RetentionRule, ...] = ()
 
     @property
     def floor(self) -> int:
@@ -97,22 +105,15 @@ class Retention(Section):
         return self
 
 
-class Custody(Section):
-    """[custody]: what listening takes beside an authorised person (R13, R14)."""
-
-    two_persons: bool = False
-    protocol_days: Annotated[float, Field(ge=0, le=366)] = 7.0
-
-
-class Announcement(Section):
-    """[announcement]: the office's announcement, for which incoming calls are checked (R3)."""
-
-    reference: Path | None = None
-    within_s: Annotated[float, Field(gt=0, le=300)] = 30.0
-
-
 class Space(Section):
     """[space]: room on the disk (C19)."""
 
     reserve_mb: Annotated[int, Field(ge=0)] = 512
     warn_days: Annotated[float, Field(gt=0)] = 14.0
+
+
+class Custody(Section):
+    """[custody]: what listening takes beside an authorised person (R13, R14)."""
+
+    two_persons: bool = False
+    protocol_days: Annotated[float, Field(ge=0, le=366)] = 7.0

@@ -10,6 +10,7 @@ import pytest
 
 from bystander import config
 from bystander.config import Config, load, settings
+from bystander.config_vault import Vault
 from bystander.errors import UserError
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "bystander.toml"
@@ -45,6 +46,18 @@ def test_every_key_is_explained_in_the_example_and_its_examples_are_valid(writte
             assert getattr(everything, section).__pydantic_fields_set__ >= {key}
     assert everything.capture.interface == "enp3s0"
     assert everything.office.office().has("+48 22 555 10 20", "") is True
+
+
+def test_the_example_has_the_order_of_the_code() -> None:
+    text = EXAMPLE.read_text()
+    sections = re.findall(r"^#?\[(\w+)\]", text, re.MULTILINE)
+    assert sections == list(Config.model_fields)
+    everything = Config(vault=Vault())
+    for section, body in zip(sections, re.split(r"^#?\[\w+\]\n", text, flags=re.MULTILINE)[1:], strict=True):
+        scalars, _, rules = body.partition("\n#[[")
+        keys = re.findall(r"^#?(\w+) = ", scalars, re.MULTILINE)
+        keys += ["rule"] if rules and section == "retention" else []
+        assert keys == list(type(getattr(everything, section)).model_fields), section
 
 
 @pytest.mark.parametrize(
