@@ -20,6 +20,15 @@ from bystander.sniffer.hep import HepFramer, HepPacket, parse_hep
 MAX_WAITING: Final = 8192
 MAX_WAITING_BYTES: Final = 32 << 20
 MAX_CONNECTIONS: Final = 64
+#: Counted from zero on: an alert sees a counter rise, not appear.
+RESULTS: Final = (
+    "taken",
+    "queue-full",
+    "foreign-sender",
+    "connections-refused",
+    "hep-unauthorised",
+    "not-hep",
+)
 
 
 class HepListener:
@@ -37,7 +46,7 @@ class HepListener:
         self._datagrams: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self.connections: set[asyncio.Transport] = set()
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter(dict.fromkeys(RESULTS, 0))
         self.port = 0
 
     def __len__(self) -> int:
