@@ -1,19 +1,18 @@
 """Playing a recording through a program by pipe: it is never a file (R7).
 
-However it ends, it is known how much of the recording the program took: what it was sent less what still
-lay in the pipe. That is what the journal and the protocol say was heard (R14).
+However it ends, it is known how much of the recording the program took: what it was sent less what was taken
+back out of the pipe. That is what the journal and the protocol say was heard (R14). The pipe is a page: what
+a program may copy out of it without taking it is a fraction of a second.
 """
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import select
 import shutil
 import signal
 import subprocess
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +31,7 @@ HEADER_BYTES: Final = 44
 #: So far ahead of what is heard an installed player is fed: it would else take all of it at once.
 AHEAD_S: Final = 2.0
 _PIECE_S: Final = 0.25
+_PIPE_BYTES: Final = 4096
 _PATIENCE_S: Final = 3.0
 _INTERRUPTIONS: Final = {signal.SIGINT, signal.SIGTERM}
 #: What a shell says of a command that is not there, or cannot be run.
@@ -52,6 +52,7 @@ class Player:
         self._sent = self._taken = 0
         self._rate = 1
         self._end_of_pipe: int | None = None
+        self._pipe_bytes = 0
 
     @property
     def heard_s(self) -> float:
@@ -87,6 +88,9 @@ class Player:
         assert process.stdin is not None
         pipe = process.stdin.fileno()
         os.set_blocking(pipe, False)
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._pipe_bytes = _size(pipe)
         paced = self._command is None
         piece = max(1, int(self._rate * _PIECE_S)) if paced else 1 << 16
         begun = time.monotonic()
@@ -124,22 +128,37 @@ class Player:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._end_of_pipe is not None:
-            self._taken = self._sent - _unread(self._end_of_pipe)
-            os.close(self._end_of_pipe)
+        end = self._end_of_pipe
+        if end is None and not process.stdin.closed:
+            with suppress(OSError):
+                end = os.open(f"/proc/self/fd/{process.stdin.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
+        self._taken = self._sent
+        if end is not None:
+            # Who made the pipe larger wanted to have more than can be known.
+            if _size(end) == self._pipe_bytes:
+                self._taken -= _taken_back(end)
+            os.close(end)
             self._end_of_pipe = None
-        elif not process.stdin.closed:
-            self._taken = self._sent - _unread(process.stdin.fileno())
         with suppress(OSError):
             process.stdin.close()
 
 
-def _unread(pipe: int) -> int:
-    """Return how many bytes lie in a pipe; 0 where the system does not tell."""
-    count = array.array("i", [0])
+def _size(pipe: int) -> int:
+    """Return how many bytes a pipe can hold; 0 where the system does not tell."""
     with suppress(OSError):
-        fcntl.ioctl(pipe, termios.FIONREAD, count)
-    return count[0]
+        return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    return 0
+
+
+def _taken_back(pipe: int) -> int:
+    """Read what lies in a pipe, and return how much it was: what a program has left behind to go on reading
+    gets none of it.
+    """
+    count = 0
+    with suppress(OSError):
+        while part := os.read(pipe, 1 << 16):
+            count += len(part)
+    return count
 
 
 def _fate(status: int) -> str:
