@@ -10,6 +10,7 @@ It holds no personal data of callers (DESIGN 5): keys that would carry some are 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -104,7 +105,14 @@ class Journal:
                     os.ftruncate(file, end)
                     end, last = self._put(file, end, last, "torn-line-removed", "recorder", {"bytes": torn})
                 _, head = self._put(file, end, last, act, actor, dict(facts))
-                self._write_head(head)
+                try:
+                    self._write_head(head)
+                except OSError:
+                    # The entry stays only with a head that names it: what is refused for want of room has
+                    # not been done.
+                    if self._names(last):
+                        os.ftruncate(file, end)
+                    raise
                 return head.seq
             finally:
                 os.close(file)
@@ -125,6 +133,8 @@ class Journal:
         digest = _hash(body)
         signature = self._key.sign(bytes.fromhex(digest)).hex()
         line = _canonical(body | {"hash": digest, "sig": signature}) + b"\n"
+        if len(line) >= _MAX_LINE:
+            raise JournalProblem(f"{self.path}: an entry of {len(line)} bytes is too long; do it in parts")
         try:
             left, at = memoryview(line), end
             while left:
@@ -143,7 +153,8 @@ class Journal:
         part = self._head_path.with_name(HEAD + ".part")
         file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(file, content)
+            if os.write(file, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)
         finally:
             os.close(file)
@@ -153,6 +164,13 @@ class Journal:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _names(self, last: Head) -> bool:
+        """Tell whether the head on the disk is not yet beyond ``last``."""
+        try:
+            return self._read_head()[0].seq <= last.seq
+        except JournalProblem:
+            return False
 
     # -- reading ------------------------------------------------------------------------------------------
 

@@ -171,6 +171,42 @@ def test_a_full_disk_leaves_it_as_it_was(journal: Journal, monkeypatch: pytest.M
     assert faults(journal) == []
 
 
+@pytest.mark.parametrize("failing", ["write", "replace", "short"])
+def test_a_disk_too_full_for_the_head_leaves_no_entry(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """The entry still fits its block, and the head needs a new one: what was refused did not happen."""
+    fill(journal, 2)
+    before = journal.path.read_bytes()
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if failing == "replace":
+            patch.setattr(Path, "replace", full)
+        else:
+            patch.setattr(
+                os, "write", full if failing == "write" else lambda _file, content: len(content) - 9
+            )
+        for _ in range(4):
+            with pytest.raises(JournalProblem, match="No space left on device"):
+                fill(journal, 1)
+    assert journal.path.read_bytes() == before
+    assert faults(journal) == []
+    fill(journal, 1)
+    assert faults(journal) == []
+
+
+def test_an_entry_that_could_not_be_read_is_not_written(journal: Journal) -> None:
+    fill(journal, 1)
+    with pytest.raises(JournalProblem, match="too long"):
+        journal.append("refused", "user:test", {"case": "x" * (5 << 20)})
+    fill(journal, 1)
+    assert [entry.seq for entry in journal.entries()] == [1, 2]
+    assert faults(journal) == []
+
+
 def test_several_processes_append_in_turn(journal: Journal) -> None:
     code = (
         "import sys; from pathlib import Path; from bystander.custody.journal import Journal; "
