@@ -188,7 +188,7 @@ def verify_export(folder: Path, key_hex: str | None = None) -> list[str]:
     named = {}
     for number, line in enumerate(sums.decode("utf-8", "replace").splitlines(), 1):
         digest, _, name = line.partition("  ")
-        if len(digest) != 64 or not name or "/" in name:
+        if len(digest) != 64 or not name or "/" in name or "\0" in name:
             faults.append(f"{SUMS}:{number}: not a line of checksums")
             continue
         named[name] = digest

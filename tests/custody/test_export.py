@@ -109,7 +109,13 @@ def test_a_hostile_folder_neither_hangs_nor_leads_astray(tmp_path: Path, key: Re
         (folder / name).unlink()
         make(folder / name)
     assert [fault.partition(":")[0] for fault in verify_export(folder)] == ["1.wav", "2.wav", "README.txt"]
-    for line in (b"x", b"0" * 64 + b"  ../../etc/passwd", b"0" * 64 + b"  ..", b"\xff\xfe"):
+    for line in (
+        b"x",
+        b"0" * 64 + b"  ../../etc/passwd",
+        b"0" * 64 + b"  ..",
+        b"0" * 64 + b"  a\0b",
+        b"\xff\xfe",
+    ):
         (folder / "SHA256SUMS").write_bytes(line + b"\n")
         assert verify_export(folder)
     (folder / "SHA256SUMS").unlink()
