@@ -9,7 +9,7 @@ import typer
 
 from bystander.acts import Reason, Yes, confirm, load, need_text, say
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, unlocking, with_desk
+from bystander.desks import Identities, PassphraseFiles, unlocking, with_care, with_desk
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json, warn
@@ -65,6 +65,7 @@ def persons_add(
     from bystander.storage.identity import new_identity, recipient_text, write_identity
 
     use(lang)
+    with_care()
     settings = load(config)
     new = room.NewPerson(name, post, authorisation, role, authorised_on, valid_from, valid_until)
     if identity_out is not None and recipient is not None:
@@ -97,7 +98,9 @@ def persons_add(
         try:
             return await room.add(desk, new, key, vault)
         except BaseException:
-            if fresh is not None and identity_out is not None:
+            # Who is in the register keeps the key, even if the vault's could not be given to it.
+            known = {one.recipient for one in await room.register(desk.index)}
+            if fresh is not None and identity_out is not None and key not in known:
                 identity_out.unlink(missing_ok=True)
             raise
 
@@ -177,6 +180,7 @@ def persons_renew(
     from bystander.custody import persons as room
 
     use(lang)
+    with_care()
     settings = load(config)
 
     async def work(desk: Desk) -> Person:
@@ -205,6 +209,7 @@ def persons_rotate(
     from bystander.vault import announce_rotation, finish_rotation
 
     use(lang)
+    with_care()
     settings = load(config)
     if settings.vault is None:
         raise UserError("this configuration has no [vault]; there is no key to rotate")

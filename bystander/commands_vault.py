@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bystander.commands_record import Json
+from bystander.desks import with_care
 from bystander.errors import UserError
 from bystander.lang import t
 from bystander.output import console, print_json
@@ -41,6 +42,7 @@ def init(
     from bystander.init import FirstPerson
     from bystander.init import init as make
 
+    with_care()
     if timezone is not None:
         settings(office={"timezone": timezone})
     passphrase = passphrase_of(passphrase_file, new=True)

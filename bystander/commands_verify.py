@@ -12,6 +12,7 @@ import typer
 
 from bystander.commands_record import ConfigFile, Json
 from bystander.commands_vault import PassphraseFile, passphrase_of
+from bystander.desks import with_care
 from bystander.errors import UserError
 from bystander.lang import t
 from bystander.output import console, plain, print_json, progress
@@ -189,6 +190,7 @@ def _vault_keys(settings: Config, identity: Path, passphrase_file: Path | None) 
 
     if settings.vault is None:
         raise UserError("this configuration has no [vault]: nothing is sealed, and --identity opens nothing")
+    with_care()
     person = read_identity(identity, passphrase_of(passphrase_file))
     with Keyring.open(settings.vault.keyring, read_only=True) as keyring:
         return vault_identities(keyring, person)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bystander.vault import OpenVault
 
 _T = TypeVar("_T")
+_PR_SET_DUMPABLE = 4
 
 Identities = Annotated[
     list[Path] | None,
@@ -135,9 +136,10 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def with_care() -> None:
-    """Keep what is opened in memory out of core dumps, and end as by Ctrl-C when the terminal goes or
-    somebody says so: what is half done is then undone, or noted.
+    """Keep what is opened in memory out of core dumps and from other programs of the same account, and end
+    as by Ctrl-C when the terminal goes or somebody says so: what is half done is then undone, or noted.
     """
+    import ctypes
     import resource
     import signal
 
@@ -145,6 +147,8 @@ def with_care() -> None:
         raise KeyboardInterrupt
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Nobody but root attaches to this process, or reads its /proc/PID/mem: it is about to hold keys.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Whoever started it to outlive the terminal (nohup) means it.
         if signal.getsignal(number) is not signal.SIG_IGN:

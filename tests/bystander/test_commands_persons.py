@@ -12,6 +12,7 @@ import pytest
 from bystander.cli import main
 from bystander.custody import persons
 from bystander.storage.identity import new_identity, recipient_text
+from bystander.storage.keyring import KeyringProblem
 from tests.bureau import Bureau, write_keys
 from tests.vaultkit import name_of
 
@@ -128,3 +129,22 @@ def test_the_register_as_people_read_it(office: Bureau, capsys: pytest.CaptureFi
     assert main(["persons", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[0].split()[:2] == ["1", "Anna"] and lines[0].endswith("has the key")
+
+
+def test_r13_who_is_entered_keeps_the_key_also_when_the_vaults_could_not_be_given(
+    office: Bureau, run: Run, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The register would have a listener whose key is nowhere, and count on them as the last."""
+    Path("new").write_text("another horse\n")
+    made = ("--identity-out", "jan.key", "--new-passphrase-file", "new")
+
+    def busy(*_: object) -> None:
+        raise KeyringProblem("the keyring is busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(persons, "_give", busy)
+        assert "busy" in refused("persons", "add", *NEW, *made, *ANNA)
+    (jan,) = [one for one in run("persons", "list") if one["name"] == "Jan Wiśniewski"]
+    assert Path("jan.key").exists() and not jan["has_key"]
+    run("persons", "renew", jan["number"], *ANNA)
+    assert run(*HEAR, "--identity", "jan.key", "--passphrase-file", "new")["persons"] == ["Jan Wiśniewski"]
