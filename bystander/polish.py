@@ -187,6 +187,7 @@ REFUSED: Final = {
     "not-yet-valid": "{what}: upoważnienie jeszcze nie obowiązuje (R13)",
     "role": "{what}: ta rola nie uprawnia do odsłuchu ani do otwierania nagrań (R13)",
     "no-copy": "{what}: ta osoba nie ma dostępu do klucza sejfu; ktoś, kto go ma, musi go nadać (R13)",
+    "disagreement": "{what}: dziennik nie zna takiego upoważnienia; zobacz `bystander verify`",
     "last-copy": "{what}: ma jedyną kopię klucza sejfu; najpierw upoważnij inną osobę",
     "one-person": "muszą to zrobić razem dwie osoby; podaj --identity dwa razy",
     "unfinished-protocol": "{what}: wcześniejszy protokół odsłuchania nie jest ukończony; uzupełnij go (R14)",

@@ -5,25 +5,37 @@ authorisation, or a request the mayor's consent; the journal is signed, and has 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from bystander.custody.journal import Entry
 from bystander.storage.index import Index
 
 
 @dataclass(slots=True)
-class _Told:
-    """What the journal tells: of persons (role, valid until, revoked), decisions, handings over, listenings
-    and what is complete of them, and what is restricted.
+class Told:
+    """What the journal tells: of persons (role, valid until, revoked), requests and their recordings,
+    decisions, handings over, listenings and what is complete of them, and what is restricted.
     """
 
     persons: dict[int, list[Any]] = field(default_factory=dict)
+    requested: dict[int, set[str]] = field(default_factory=dict)
     decisions: dict[int, str] = field(default_factory=dict)
     exported: set[int] = field(default_factory=set)
     heard: dict[int, str] = field(default_factory=dict)
     complete: set[int] = field(default_factory=set)
     restricted: set[str] = field(default_factory=set)
+
+    @classmethod
+    def by(cls, entries: Iterable[Entry]) -> Self:
+        """Follow the entries of a journal, oldest first."""
+        told = cls()
+        for entry in entries:
+            # What is damaged the journal's own check tells.
+            with suppress(KeyError, TypeError):
+                told.take(entry.act, entry.facts)
+        return told
 
     def take(self, act: str, facts: dict[str, Any]) -> None:
         """Follow one entry."""
@@ -37,6 +49,9 @@ class _Told:
                 self.persons[number][1] = facts.get("valid_until")
             case "person-revoked" if number in self.persons:
                 self.persons[number][2] = True
+            case "disclosure-requested":
+                self.requested[facts["disclosure"]] = set(facts["recordings"])
+                self.decisions.pop(facts["disclosure"], None)
             case "disclosure-decided":
                 self.decisions[facts["disclosure"]] = facts["decision"]
             case "exported":
@@ -53,22 +68,20 @@ class _Told:
 
 async def disagreements(index: Index, entries: Iterable[Entry]) -> list[str]:
     """Return where the index has it otherwise than the journal, a line each."""
-    told = _Told()
-    for entry in entries:
-        try:
-            told.take(entry.act, entry.facts)
-        except (KeyError, TypeError):
-            # Damaged: the journal's own check tells.
-            continue
+    told = Told.by(entries)
+    asked: dict[int, set[str]] = {}
+    for number, name in await index.rows("SELECT disclosure, id FROM disclosed"):
+        asked.setdefault(number, set()).add(name)
     return [
         *_persons(told, await index.rows("SELECT number, role, valid_until, revoked_ns FROM persons")),
+        *_requests(told, asked),
         *_disclosures(told, await index.rows("SELECT number, decision, exported_ns FROM disclosures")),
         *_protocols(told, await index.rows("SELECT number, recording, completed_ns FROM protocols")),
         *_restricted(told, {row[0] for row in await index.rows("SELECT id FROM restricted")}),
     ]
 
 
-def _persons(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
+def _persons(told: Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
     for number, role, until, revoked_ns in rows:
         said = told.persons.pop(number, None)
         if said is None:
@@ -85,7 +98,13 @@ def _persons(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
         yield f"person {number} is missing in the register, and was entered by the journal"
 
 
-def _disclosures(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
+def _requests(told: Told, asked: dict[int, set[str]]) -> Iterator[str]:
+    for number in sorted(asked.keys() | told.requested.keys()):
+        if asked.get(number) != told.requested.get(number):
+            yield f"request {number}: index and journal disagree which recordings it is for"
+
+
+def _disclosures(told: Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
     for number, decision, exported_ns in rows:
         if decision != (said := told.decisions.get(number)):
             yield f"request {number}: the decision is {decision} in the index, {said} by the journal"
@@ -93,7 +112,7 @@ def _disclosures(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
             yield f"request {number}: index and journal disagree whether it was handed over"
 
 
-def _protocols(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
+def _protocols(told: Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
     for number, recording, completed_ns in rows:
         if told.heard.pop(number, None) != recording:
             yield f"protocol {number}: the journal has no such listening to {recording}"
@@ -103,6 +122,6 @@ def _protocols(told: _Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
         yield f"protocol {number} is missing, and was opened by the journal"
 
 
-def _restricted(told: _Told, rows: set[str]) -> Iterator[str]:
+def _restricted(told: Told, rows: set[str]) -> Iterator[str]:
     for name in sorted(rows ^ told.restricted):
         yield f"{name}: is {'' if name in rows else 'not '}restricted in the index, otherwise by the journal"

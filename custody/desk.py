@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from bystander.custody.agreement import Told
 from bystander.custody.journal import Journal
 from bystander.storage.index import Entry, Index
 from bystander.storage.keyring import Keyring
@@ -104,6 +105,10 @@ class Desk:
         finally:
             os.close(folder)
 
+    async def told(self) -> Told:
+        """Return what the journal tells, which is signed: nobody who writes the index gives authority."""
+        return await asyncio.to_thread(lambda: Told.by(self.journal.entries()))
+
     def refuse(self, what: str, code: str, line: str, **facts: Any) -> NoReturn:
         """Refuse an act: journal it, and raise Refused."""
         self.note("refused", what=what, why=code, **facts)
@@ -130,8 +135,11 @@ class Desk:
 
     async def refuse_restricted(self, what: str, recordings: list[str], **facts: Any) -> None:
         """Refuse the act if the processing of one of the recordings is restricted (R18)."""
+        told = (await self.told()).restricted
         for name in recordings:
             rows = await self.index.rows("SELECT cause FROM restricted WHERE id = ?", [name])
+            if not rows and name in told:
+                rows = [("by the journal",)]
             if rows:
                 self.refuse(
                     what,

@@ -158,14 +158,17 @@ async def permitted(desk: Desk, number: int, only: Sequence[str] = ()) -> tuple[
     """
     found = await disclosure(desk.index, number)
     facts = {"disclosure": number}
-    if found.decision != "consent":
+    told = await desk.told()
+    if found.decision != "consent" or told.decisions.get(number) != "consent":
         state = "was refused" if found.decision == "refusal" else "has no decision yet"
+        if found.decision == "consent":
+            state = "has no consent by the journal (see `bystander verify`)"
         line = f"request {number} {state}; nothing is handed over without consent (R15)"
         desk.refuse("export", "no-consent", line, **facts)
     names = []
     for name in only or found.recordings:
         entry = await desk.recording("export", name)
-        if entry.id not in found.recordings:
+        if entry.id not in found.recordings or entry.id not in told.requested.get(number, ()):
             line = f"{entry.id}: the consent to request {number} is not for this call (R15)"
             desk.refuse("export", "not-consented", line, recording=entry.id, **facts)
         names.append(entry.id)

@@ -126,6 +126,9 @@ async def admit(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple
     if who.role != "listener":
         line = f"{who.name}: is {who.role}, and only a listener may do that (R13)"
         desk.refuse(what, "role", line, **facts)
+    if (await desk.told()).persons.get(who.number) != [who.role, who.valid_until, False]:
+        line = f"{who.name}: the journal knows of no such authorisation; see `bystander verify`, and renew it"
+        desk.refuse(what, "disagreement", line, **facts)
     try:
         return who, vault_identities(desk.keyring, identity)
     except SealProblem as problem:

@@ -74,12 +74,15 @@ async def protocol(index: Index, number: int) -> Protocol:
 
 
 async def overdue(desk: Desk, who: Person) -> list[int]:
-    """Return the protocols that a person should have finished by now."""
+    """Return the protocols that a person should have finished by now, also under an earlier entry of the
+    same key in the register.
+    """
     due_ns = desk.now_ns - int(desk.rules.protocol_days * 86_400) * 1_000_000_000
     rows = await desk.index.rows(
-        "SELECT number FROM protocols WHERE (person = ? OR second_person = ?) AND completed_ns IS NULL "
-        "AND opened_ns <= ? ORDER BY number",
-        [who.number, who.number, due_ns],
+        "WITH same AS (SELECT number FROM persons WHERE number = ? OR recipient = ?) "
+        "SELECT number FROM protocols WHERE (person IN same OR second_person IN same) "
+        "AND completed_ns IS NULL AND opened_ns <= ? ORDER BY number",
+        [who.number, who.recipient, due_ns],
     )
     return [row[0] for row in rows]
 

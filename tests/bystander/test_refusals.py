@@ -120,6 +120,38 @@ def consented(office: Bureau) -> None:
     office.at(lambda desk: decide(desk, 1, "consent", "Prezydent"))
 
 
+def tampered(before: Prepare, statement: str, table: str) -> Prepare:
+    """After ``before``, somebody writes into the index what the commands refuse, as the commands do."""
+
+    def prepare(office: Bureau) -> None:
+        before(office)
+
+        async def write(index: Any) -> None:
+            async with index.transaction() as connection:
+                await connection.execute(statement)
+                await connection.execute(refresh(table, "true"))
+
+        office.kit.using(write)
+
+    return prepare
+
+
+def revoked_with_a_copy(office: Bureau) -> None:
+    """Revoked, and an older copy of the keyring put back."""
+    copy = next(
+        one for one in office.kit.keyring.copies() if one.holder_recipient == _register(office)[0].recipient
+    )
+    revoked(office)
+    office.kit.keyring.add_copy(copy.holder_recipient, copy.sealed)
+
+
+def again_with_the_same_key(office: Bureau) -> None:
+    """Who owes a protocol is revoked, and entered anew with the same key."""
+    overdue(office)
+    revoked(office)
+    office.add("Anna")
+
+
 TABLE: tuple[tuple[str, Prepare, tuple[str, ...], str], ...] = (
     # R2, R12: for a case, a purpose of the ordinance and a justification
     ("no case", nothing, ("listen", ONE, *PURPOSE, *WHY, *ANNA), "no-case"),
@@ -176,6 +208,26 @@ TABLE: tuple[tuple[str, Prepare, tuple[str, ...], str], ...] = (
     ("no decision, by the other name", requested, ("disclose", *EXPORT, *ANNA), "no-consent"),
     ("the mayor refused", refused_by_the_mayor, (*EXPORT, *ANNA), "no-consent"),
     ("consent for another call", consented, ("export", "1", TWO, "--to", "out", *ANNA), "not-consented"),
+    # an index written by hand: the journal has it otherwise
+    ("revoked, made valid by hand",
+     tampered(revoked_with_a_copy, "UPDATE persons SET revoked_ns = NULL", "persons"), (*LISTEN, *ANNA),
+     "disagreement"),
+    ("lapsed, prolonged by hand",
+     tampered(entered(valid_until="2027-09-05"), "UPDATE persons SET valid_until = NULL", "persons"),
+     (*LISTEN, "--identity", "Jan.txt"), "disagreement"),
+    ("restricted, lifted by hand", tampered(restricted, "DELETE FROM restricted", "restricted"),
+     (*LISTEN, *ANNA), "restricted"),
+    ("consented to by hand",
+     tampered(requested, "UPDATE disclosures SET decision = 'consent', decided_by = 'x'", "disclosures"),
+     (*EXPORT, *ANNA), "no-consent"),
+    ("refused, consented to by hand",
+     tampered(refused_by_the_mayor, "UPDATE disclosures SET decision = 'consent'", "disclosures"),
+     (*EXPORT, *ANNA), "no-consent"),
+    ("a call added by hand to a consent",
+     tampered(consented, f"INSERT INTO disclosed (disclosure, id) VALUES (1, '{TWO}')", "disclosed"),
+     ("export", "1", TWO, "--to", "out", *ANNA), "not-consented"),
+    ("an unfinished protocol, entered anew", again_with_the_same_key, (*LISTEN, *ANNA),
+     "unfinished-protocol"),
     ("consent, and no identity", consented, EXPORT, "no-identity"),
     ("consent, and a wrong passphrase", consented,
      (*EXPORT, *KEY, "wrong"), "identity"),

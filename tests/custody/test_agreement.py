@@ -71,6 +71,7 @@ def test_what_was_done_by_the_commands_agrees(september: Bureau) -> None:
         ("DELETE FROM protocols WHERE number = 2", "protocol 2 is missing"),
         ("UPDATE protocols SET completed_ns = 1 WHERE number = 2", "protocol 2: index"),
         (f"UPDATE protocols SET recording = '{TWO}' WHERE number = 2", "protocol 2: the journal"),
+        (f"INSERT INTO disclosed (disclosure, id) VALUES (1, '{TWO}')", "request 1: index"),
         ("DELETE FROM restricted", f"{TWO}: is not restricted in the index"),
         (f"UPDATE restricted SET id = '{ONE}'", f"{ONE}: is restricted in the index"),
     ],
