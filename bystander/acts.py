@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -54,6 +53,8 @@ def with_eraser(settings: Config, work: Callable[[Eraser], Awaitable[_T]], *, wr
         raise UserError(f"{settings.recording.index}: there is no index yet; `bystander run` makes it")
     try:
         with opened(settings) as vault:
+            import asyncio
+
             return asyncio.run(go(vault))
     finally:
         if writes:

@@ -69,6 +69,9 @@ from bystander.errors import UserError
 from bystander.lang import Lang, prefer, refusal
 from bystander.output import warn
 
+# Whatever else is installed beside us has no business with the configuration; looking for it takes time, too.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 #: What the rooms raise for a person to read, by name: importing the classes would import the rooms.
 _PROBLEMS = frozenset(

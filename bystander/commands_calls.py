@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -201,6 +200,8 @@ def status(json: Json = False, config: ConfigFile = None) -> int:
     from bystander.status import gather, lines
 
     now = datetime.now(UTC)
+    import asyncio
+
     facts = asyncio.run(gather(settings, now - timedelta(days=1), now))
     if json:
         print_json(facts)
@@ -223,6 +224,8 @@ def _ask(settings: Config, question: Callable[[Index], Awaitable[_T]]) -> _T:
     async def ask() -> _T:
         async with await Index.open(settings.recording.index, read_only=True) as index:
             return await question(index)
+
+    import asyncio
 
     return asyncio.run(ask())
 

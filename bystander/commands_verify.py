@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from pathlib import Path
@@ -98,6 +97,8 @@ def _look(settings: Config, config: Path | None, known: Head | None, keys: Any, 
             return await look(
                 places, index, time.time_ns(), in_progress=going, known=known, vault_keys=keys, progress=shown
             )
+
+    import asyncio
 
     return asyncio.run(work())
 

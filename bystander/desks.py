@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import sys
 import time
@@ -59,6 +58,8 @@ def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]]) -> _T:
     try:
         with opened(settings) as found:
             vault = need(found)
+            import asyncio
+
             return asyncio.run(go())
     finally:
         tidy(settings)
