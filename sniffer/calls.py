@@ -13,21 +13,16 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Sequence
 from typing import Final
 
 from bystander.sniffer.address import Endpoint
-from bystander.sniffer.between import LegsBetween, Unclaimed
 from bystander.sniffer.callfacts import Call, CallSettings, compose
-from bystander.sniffer.claims import LEARNED, Claim, Claims, Match, StreamLike
+from bystander.sniffer.claims import StreamLike
 from bystander.sniffer.crypto import SrtpKey
-from bystander.sniffer.dialogs import Event, Party, State
-from bystander.sniffer.guarding import Guards
+from bystander.sniffer.dialogs import Event, State
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
-from bystander.sniffer.midcall import ending_media, ends_of
-from bystander.sniffer.natguess import media_between, waits_for_media
-from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS
+from bystander.sniffer.owners import StreamOwners
 from bystander.sniffer.session import begins_anew, opens_session
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.transfers import Transfers, relate
@@ -35,9 +30,6 @@ from bystander.sniffer.transfers import Transfers, relate
 __all__ = ["Call", "CallSettings", "CallTable", "ClaimedStream", "StreamLike"]
 
 _S: Final = 1_000_000_000
-#: Streams that one call may have, four times as many if both their ends are known to be the call's: a flood
-#: of SSRCs to a telephone's port is not all its caller's.
-MAX_STREAMS_PER_CALL: Final = 256
 #: How long the Call-ID of a call that was handed out is remembered: transactions may repeat for 32 s
 #: (RFC 3261 timer H), and a little more on a slow network.
 _STRAGGLERS_NS: Final = 64 * _S
@@ -49,10 +41,6 @@ METHODS: Final = frozenset(
 
 #: A call without BYE whose media was silent for longer than this at the end of the capture ended before it.
 _FELL_SILENT_NS = 10 * _S
-
-
-def _is_answered(leg: Hashable) -> bool:
-    return isinstance(leg, Leg) and leg.session.answered_ns is not None
 
 
 class CallTable:
@@ -68,8 +56,10 @@ class CallTable:
         self.requests: Counter[str] = Counter()
         self.responses: Counter[int] = Counter()
         self.states: Counter[str] = Counter()
-        self._claims = Claims(self.counters, _is_answered)
         self._linker = Linker(self._ns(self.settings.link_window_s))
+        self._media = StreamOwners(self.settings, self.counters, self._linker)
+        #: What is to be done with the packets of streams, by what descriptions say of their protection.
+        self.guards = self._media.guards
         self._transfers = Transfers(self.counters)
         self._legs: dict[str, Leg] = {}
         self._ended: dict[Leg, None] = {}
@@ -77,14 +67,8 @@ class CallTable:
         self._order = 0
         self._done: list[Call] = []
         self._scanned_ns = 0
-        self._owners: dict[int, Leg] = {}
-        self._unclaimed = Unclaimed()
-        self._legs_between = LegsBetween()
-        self._expired: list[StreamLike] = []
         self._recent: dict[str, tuple[int, int]] = {}
         self._recent_order: deque[tuple[int, str]] = deque()
-        #: What is to be done with the packets of streams, by what descriptions say of their protection.
-        self.guards = Guards(self._claims)
 
     @staticmethod
     def _ns(seconds: float) -> int:
@@ -100,12 +84,12 @@ class CallTable:
     @property
     def claims(self) -> int:
         """Claims held on endpoints."""
-        return len(self._claims)
+        return len(self._media.claims)
 
     @property
     def unclaimed_streams(self) -> int:
         """Streams that wait for a claim."""
-        return len(self._unclaimed)
+        return len(self._media)
 
     @property
     def transfers_waiting(self) -> int:
@@ -155,7 +139,7 @@ class CallTable:
                 return
             if len(self._legs) >= self.settings.max_calls:
                 self._evict(time_ns)
-            leg = Leg(arrival, self._claims, self._ns(self.settings.early_s))
+            leg = Leg(arrival, self._media.claims, self._ns(self.settings.early_s))
             self._linker.add(leg)
         else:
             del self._legs[call_id]  # kept in order of last activity
@@ -167,17 +151,17 @@ class CallTable:
         named = (leg.caller, leg.callee)
         touched = leg.observe(arrival)
         self._transfers.observe(arrival, leg, self._legs.get)
-        self._legs_between.put(leg)
+        self._media.put(leg)
         if named != (leg.caller, leg.callee):
             self._linker.add(leg)
         if leg.session.finished or was_over or leg.session.state is State.CHALLENGED:
             self._schedule(leg, was_over)
         elif message.method is None and message.status >= 200 and message.cseq_method == "INVITE":
-            self._settle_forks(leg, time_ns)
+            self._media.settle_forks(leg, time_ns)
         if touched:
             for claimed in leg.streams.values():
                 self.guards.explain(leg, claimed)
-            self._reassign(touched)
+            self._media.reassign(touched)
 
     def _is_straggler(self, arrival: Arrival) -> bool:
         handed_out = self._recent.get(arrival.message.call_id)
@@ -192,7 +176,7 @@ class CallTable:
             self._ended[leg] = None
             over_ns = session.decided_ns if session.decided_ns is not None else leg.last_ns
             if not was_over:
-                self._claims.close(leg, over_ns)
+                self._media.claims.close(leg, over_ns)
                 leg.media.end(over_ns)
             due_ns = over_ns + self._ns(self.settings.linger_s)
         elif session.state is State.CHALLENGED:
@@ -200,9 +184,9 @@ class CallTable:
         else:
             leg.due_ns = None
             self._ended.pop(leg, None)
-            for claim in self._claims.of(leg):
+            for claim in self._media.claims.of(leg):
                 claim.to_ns = None
-            self._settle_forks(leg, leg.last_ns)
+            self._media.settle_forks(leg, leg.last_ns)
             return
         if leg.due_ns != due_ns:
             leg.due_ns = due_ns
@@ -212,67 +196,43 @@ class CallTable:
         self._order += 1
         heapq.heappush(self._due, (due_ns, self._order, leg))
 
-    def _settle_forks(self, leg: Leg, at_ns: int) -> None:
-        """Phones that rang and were not answered send no more media; the one that was, does."""
-        losers = leg.session.losers
-        if not losers:
-            return
-        for claim in self._claims.of(leg):
-            if claim.party == "callee" and claim.dialog:
-                if claim.dialog not in losers:
-                    claim.to_ns = None
-                elif claim.to_ns is None:
-                    claim.to_ns = at_ns
-
     # -- streams ----------------------------------------------------------------------------------------
 
     def expects(self, src: Endpoint, dst: Endpoint) -> bool:
         """Return whether a session description has announced media at one of two endpoints."""
-        return self._claims.announced(src) or self._claims.announced(dst)
+        return self._media.expects(src, dst)
 
     def clock_of(self, stream: StreamLike, pt: int) -> int | None:
         """Return the RTP clock of a payload type that is audio of its own, in Hz; None if it is not known."""
-        known = self._claims.format_of(stream, pt) or STATIC_FORMATS.get(pt)
-        return known.clock_hz if known is not None and known.encoding not in SIDE_ENCODINGS else None
+        return self._media.clock_of(stream, pt)
 
     def stream_started(self, stream: StreamLike) -> None:
         """Take a new stream, whether or not a description has announced it."""
-        if len(self._unclaimed) >= self.settings.max_unclaimed:
-            oldest = next(iter(self._unclaimed.values()))
-            self._drop_unclaimed(oldest)
-            self._expired.append(oldest)
-            self.counters["streams-evicted"] += 1
-        self._claims.watch(stream)
-        self._unclaimed.put(stream)
-        self._assign(stream)
-
-    def may_be_relayed(self, stream: StreamLike) -> bool:
-        """Return whether the audio of a claimed stream could link its call with another."""
-        leg = self._owners.get(stream.id)
-        return leg is not None and self._linker.may_link(leg)
-
-    def keys_of(self, stream: StreamLike) -> list[SrtpKey]:
-        """Return the keys with which a claimed stream may be protected."""
-        leg = self._owners.get(stream.id)
-        return [] if leg is None else leg.streams[stream.id].keys
-
-    def owner_began_ns(self, stream: StreamLike) -> int | None:
-        """Return when the call that has claimed a stream began; None if none has."""
-        leg = self._owners.get(stream.id)
-        return None if leg is None else leg.started_ns
+        self._media.started(stream)
 
     def stream_heard(self, stream: StreamLike, prints: frozenset[int]) -> None:
         """Take the prints of a claimed stream that is over: legs with the same audio are one call."""
-        leg = self._owners.get(stream.id)
-        claimed = leg.streams.get(stream.id) if leg is not None else None
-        if leg is not None and claimed is not None and claimed.kind == "audio":
-            self._linker.note(leg, claimed, prints)
+        self._media.heard(stream, prints)
 
     def stream_ended(self, stream: StreamLike) -> None:
         """A stream will get no more packets. Its call keeps it; unclaimed, it still waits for a claim."""
-        self.counters["streams-ended"] += 1
-        if stream.id in self._unclaimed:
-            self._assign(stream)
+        self._media.ended(stream)
+
+    def may_be_relayed(self, stream: StreamLike) -> bool:
+        """Return whether the audio of a claimed stream could link its call with another."""
+        return self._media.may_be_relayed(stream)
+
+    def keys_of(self, stream: StreamLike) -> list[SrtpKey]:
+        """Return the keys with which a claimed stream may be protected."""
+        return self._media.keys_of(stream)
+
+    def owner_began_ns(self, stream: StreamLike) -> int | None:
+        """Return when the call that has claimed a stream began; None if none has."""
+        return self._media.began_ns(stream)
+
+    def unclaimed_expired(self, now_ns: int) -> list[StreamLike]:
+        """Return, once, the streams that no call has claimed in time; the table forgets them."""
+        return self._media.expired(now_ns)
 
     def messages_in_progress(self) -> list[Arrival]:
         """Return the messages kept of all calls in the table, in order of time."""
@@ -282,88 +242,6 @@ class CallTable:
     def streams_of_ended_calls(self) -> list[StreamLike]:
         """Return the streams of calls that are over and linger: what comes on them now is another call's."""
         return [claimed.stream for leg in self._ended for claimed in leg.streams.values()]
-
-    def unclaimed_expired(self, now_ns: int) -> list[StreamLike]:
-        """Return, once, the streams that no call has claimed in time; the table forgets them."""
-        expired, self._expired = self._expired, []
-        limit_ns = now_ns - self._ns(self.settings.unclaimed_s)
-        waiting: dict[tuple[str, str], list[Leg]] = {}
-        while self._unclaimed:
-            stream = next(iter(self._unclaimed.values()))
-            if stream.first_ns > limit_ns:
-                break
-            hosts = (stream.src[0], stream.dst[0])
-            if hosts not in waiting:
-                waiting[hosts] = self._legs_between.waiting(*hosts)
-            if waiting[hosts] and self._adopt(hosts, waiting[hosts]):
-                waiting.clear()
-                continue
-            self._drop_unclaimed(stream)
-            expired.append(stream)
-        self.counters["streams-unclaimed"] += len(expired)
-        return expired
-
-    def _drop_unclaimed(self, stream: StreamLike) -> None:
-        self._unclaimed.drop(stream)
-        self._claims.unwatch(stream)
-
-    def _reassign(self, endpoints: Iterable[Endpoint]) -> None:
-        for endpoint in dict.fromkeys(endpoints):
-            for stream in self._claims.at(endpoint):
-                self._assign(stream)
-
-    def _assign(self, stream: StreamLike) -> None:
-        """Give a stream to the call with the best claim; it may move as more is known."""
-        matches = self._claims.matches(stream)
-        owner = self._owners.get(stream.id)
-        if not matches:
-            if owner is not None:  # the claim was withdrawn: a refused re-INVITE
-                del owner.streams[stream.id], self._owners[stream.id]
-                self._unclaimed.put(stream)
-            return
-        best = matches[0]
-        leg = best.call
-        assert isinstance(leg, Leg)
-        if owner is not leg:
-            if len(leg.streams) >= (4 if best.both_ends else 1) * MAX_STREAMS_PER_CALL:
-                self.counters["streams-beyond-call"] += 1
-                return
-            if owner is not None:
-                del owner.streams[stream.id]
-            self._owners[stream.id] = leg
-            self._unclaimed.drop(stream)
-        claimed = leg.streams.get(stream.id)
-        if claimed is None or claimed.by != best.by or claimed.kind != best.kind:
-            claimed = leg.streams[stream.id] = ClaimedStream(stream, best.by, {}, False, best.kind)
-        claimed.hop = next((claim.hop for claim in (best.to, best.source) if claim is not None), None)
-        claimed.from_announced = best.source is not None
-        self.guards.explain(leg, claimed)
-        for claim in (best.source, best.to):
-            if claim is not None:
-                claimed.formats.update(claim.formats)
-        self._linker.shared(matches)
-        if best.to is not None and best.source is None and best.in_time == 2:
-            self._learn(leg, best, stream)
-
-    def _learn(self, leg: Leg, match: Match, stream: StreamLike) -> None:
-        """By symmetric RTP the sender of a stream receives where it sends from (C9): NAT, mostly."""
-        if match.certainty <= LEARNED or self._claims.speaks(leg, stream.src):
-            return
-        self._claims.add(
-            Claim(
-                call=leg,
-                party=match.by,
-                endpoint=stream.src,
-                kind=match.kind,
-                from_ns=stream.first_ns,
-                reach_ns=stream.first_ns - self._ns(self.settings.early_s),
-                to_ns=leg.session.decided_ns,
-                certainty=LEARNED,
-            )
-        )
-        for back in self._claims.at(stream.src):
-            if back.id != stream.id:
-                self._assign(back)
 
     # -- the end ----------------------------------------------------------------------------------------
 
@@ -462,11 +340,9 @@ class CallTable:
             relate(leg, member, "other-leg")
             self._linker.part(member)
             group.remove(member)
-        if leg.session.midcall and not leg.streams and not self._claims.of(leg):
-            self._guess(leg)
-        if self._unclaimed and waits_for_media(leg):
-            hosts = (leg.caller_host, leg.callee_host)
-            self._adopt(hosts, self._legs_between.waiting(*hosts))
+        if leg.session.midcall and not leg.streams and not self._media.claims.of(leg):
+            self._media.guess(leg)
+        self._media.adopt_for(leg)
         if leg.session.hearsay and not leg.streams:
             self.counters["byes-without-call"] += 1
             self._forget(leg)
@@ -478,37 +354,10 @@ class CallTable:
         for member in group:
             self._forget(member)
 
-    def _guess(self, leg: Leg) -> None:
-        """Give a call of which only the end was seen the media that ended with it, if that is certain."""
-        found = ending_media(leg, self._unclaimed.between(*ends_of(leg)))
-        if found is None:
-            self.counters["guesses-refused"] += 1
-            return
-        self._give(leg, found)
-
-    def _adopt(self, hosts: tuple[str, str], waiting: Sequence[Leg]) -> bool:
-        """Give the one call between two hosts that waits for media the streams that must be its own (C9)."""
-        found = media_between(hosts, waiting, self._unclaimed.between(*hosts))
-        if found is not None:
-            self.counters["adopted"] += len(found[1])
-            self._give(*found)
-        return found is not None
-
-    def _give(self, leg: Leg, found: list[tuple[StreamLike, Party]]) -> None:
-        for stream, by in found:
-            self._unclaimed.drop(stream)
-            self._owners[stream.id] = leg
-            claimed = leg.streams[stream.id] = ClaimedStream(stream, by, {}, False)
-            leg.explain(claimed)
-
     def _forget(self, leg: Leg) -> None:
-        for claimed in leg.streams.values():
-            self._owners.pop(claimed.stream.id, None)
-            self._claims.unwatch(claimed.stream)
-        self._claims.forget(leg)
+        self._media.forget(leg)
         leg.media.leave()
         self._linker.remove(leg)
-        self._legs_between.drop(leg)
         self._ended.pop(leg, None)
         self.counters["evidence-dropped"] += leg.evidence_dropped
         self._legs.pop(leg.call_id, None)

@@ -16,13 +16,13 @@ from bystander.cli import app
 from bystander.sniffer import (
     arena,
     callfacts,
-    calls,
     claims,
     fragments,
     leg,
     losses,
     mediaports,
     offers,
+    owners,
     probation,
     protection,
     reports,
@@ -113,7 +113,7 @@ def test_every_field_of_calls_json_is_described(extracted: dict[str, Any]) -> No
 #: A row of docs/architecture.md and the numbers in it, as the code has them.
 BOUNDS: dict[str, list[int]] = {
     "streams followed": [extract.PipelineSettings.__dataclass_fields__["max_streams"].default],
-    "streams of a call": [calls.MAX_STREAMS_PER_CALL, 4 * calls.MAX_STREAMS_PER_CALL],
+    "streams of a call": [owners.MAX_STREAMS_PER_CALL, 4 * owners.MAX_STREAMS_PER_CALL],
     "flows on probation": [probation.MAX_WAITING, probation.MAX_PER_BLOCK],
     "calls": [callfacts.CallSettings.__dataclass_fields__["max_calls"].default],
     "streams without a claim": [callfacts.CallSettings.__dataclass_fields__["max_unclaimed"].default],

@@ -135,8 +135,8 @@ def test_nothing_is_left_behind(kit: Any) -> None:
     table.advance(kit.at_ns(200))
     assert not table._recent
     assert not table._recent_order
-    assert not table._owners
-    assert not table._claims._streams
+    assert not table._media._owners
+    assert not table._media.claims._streams
     assert not table._due
     assert not table._linker._noted
     assert not table._linker._heard
@@ -257,3 +257,20 @@ def test_a_flood_of_media_changes_leaves_the_media_that_flows(kit: Any) -> None:
     call = table.close(kit.at_ns(12))[0]
     assert [(claimed.stream, claimed.by) for claimed in call.streams] == [(voice, "caller")]
     assert table.claims == 0
+
+
+def test_c10_a_flood_of_offers_takes_no_media_from_a_call_that_only_rings(kit: Any) -> None:
+    """What streams have borne out stays when everybody else names the same address."""
+    ringing = kit.Scene()
+    early = kit.stream(A, B, 1.0, 60)
+    table = CallTable()
+    table.feed(ringing.invite(0.0))
+    table.feed(ringing.response(0.5, 183, 1, kit.sdp(*B)))
+    table.stream_started(early)
+    for number in range(200):
+        stranger = kit.Scene(call_id=f"s{number}@x", from_tag=f"s{number}", caller=("10.7.0.1", 5060))
+        table.feed(stranger.request(2 + number / 100, "INVITE", 1, kit.sdp(*(A if number % 2 else B))))
+    later = kit.stream(B, A, 10.0, 60)
+    table.stream_started(later)
+    ours = next(call for call in table.close(kit.at_ns(61)) if call.call_id == ringing.call_id)
+    assert {claimed.stream for claimed in ours.streams} >= {early}
