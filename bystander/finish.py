@@ -5,6 +5,7 @@ Everything here is plain data in and plain data out, so that it may run in a thr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,12 @@ from bystander.codecs.decoded import Sound, sound_of
 from bystander.codecs.decoder import Parameters
 from bystander.codecs.events import look_like_events, measured_clock, presses
 from bystander.codecs.g711 import PCMA, PCMU
+from bystander.codecs.holes import opened as opened_holes
 from bystander.codecs.packets import PacketRun
 from bystander.codecs.red import opened
 from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
 from bystander.digits import DigitSettings, Pressed, merged, to_silence
-from bystander.opening import Opening, open_whole
+from bystander.opening import Opening, is_ciphertext, open_whole
 from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.crypto import SrtpKey
@@ -175,6 +177,10 @@ def _mixed(job: Job, written: Written) -> Mix | None:
     if not job.write:
         written.undecoded.clear()
         return None
+    layers = Counter([track.by for track in tracks] + [sound.by for sound in others])
+    for track in tracks:
+        if layers[track.by] > 1:
+            track.runs = opened_holes(track.runs)
     if others:
         return _mix_wide(job, tracks, others, written)
     if not tracks:
@@ -246,6 +252,14 @@ def _tracks(stream: StreamMedia, number: int, written: Written, others: list[Sou
             media.kept += found.kept
             if found.runs and found.epoch_ns is not None:
                 tracks.append(_Track(stream.by, found.epoch_ns, found.runs, stream.packets))
+    if media.runs and not media.whole:
+        # Descriptions may be wrong in either way, or be those of another hop.
+        encrypted = is_ciphertext(media.runs)
+        if encrypted or stream.encrypted:
+            written.opened[number] = Opening(encrypted, failures=stream.packets if encrypted else 0)
+        if encrypted:
+            written.encrypted = True
+            media.runs.clear()
     if media.runs and stream.epoch_ns is not None:
         # On top of what was opened, whose gaps are silence.
         tracks.append(_Track(stream.by, stream.epoch_ns, media.runs, stream.packets))

@@ -6,6 +6,7 @@ whether a stream is protected, its packets tell: the lengths and bytes of G.711 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from bystander.codecs.g711 import PCMA, PCMU
 from bystander.codecs.packets import PacketRun
+from bystander.codecs.timeline import Run
 from bystander.sniffer.crypto import SrtpKey
 from bystander.sniffer.keeping import STEP
 from bystander.sniffer.protection import PERHAPS, PROTECTED
@@ -23,6 +25,8 @@ from bystander.sniffer.stream import ENDING_PACKETS
 #: Bytes that are looked at to tell ciphertext from G.711, and the fewest that tell.
 _LOOKED_AT: Final = 1 << 16
 _TELLING: Final = 1024
+#: Of streams that are said to be plain so much is looked at, all over their longest run.
+_GLANCED_AT: Final = 4096
 #: Chi-squared of bytes evenly spread over 256 values is 255, with a deviation of 23; of 1024 bytes of speech
 #: or music in G.711, 800 and more.
 _EVEN: Final = 370.0
@@ -100,6 +104,12 @@ def _noise(media: Replayed) -> bool:
     if not media.runs:
         return False
     return bool(_spread(np.concatenate([run.samples for run in media.runs])[:_LOOKED_AT]))
+
+
+def is_ciphertext(runs: Sequence[Run]) -> bool:
+    """Tell whether what was taken for G.711, as descriptions had it, is ciphertext all through."""
+    longest = max(runs, key=lambda run: len(run.samples)).samples
+    return bool(_spread(longest[:: max(1, len(longest) // _GLANCED_AT)][:_GLANCED_AT]))
 
 
 def _spread(content: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool | None:

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from bystander.sniffer.reports import Heard
     from bystander.sniffer.rtcp import VoipMetrics
 
-#: Values of RFC 3611 §4.7.5 that mean that a rating is not known.
-_UNKNOWN: Final = 127
+#: Beyond this a figure is none: somebody's clock was set, or the sender does not know what it says.
+_MOST_PPM: Final = 100_000.0
+_MOST_JITTER_MS: Final = 60_000.0
 #: One source does not speak with two voices: the next SSRC begins when the last is silent, or nearly.
 _OVERLAP_NS: Final = 1_000_000_000
 
@@ -24,16 +25,16 @@ def rtcp_object(heard: Heard | None, clock_hz: int | None) -> dict[str, Any] | N
     wall_ppm, media_ppm = heard.clock_rates_ppm(clock_hz or 0)
     return {
         "sender_reports": heard.sender_reports,
-        "wall_clock_ppm": _round(wall_ppm, 1),
-        "media_clock_ppm": _round(media_ppm, 1),
+        "wall_clock_ppm": _believed(wall_ppm, _MOST_PPM, 1),
+        "media_clock_ppm": _believed(media_ppm, _MOST_PPM, 1),
         "bye": heard.left_ns is not None,
         "receiver_reports": reports,
         "receiver_lost": heard.lost if reports else None,
         "receiver_loss_max_percent": round(100 * heard.fraction_most / 256, 1) if reports else None,
-        "receiver_jitter_ms": _round(1000 * heard.jitter_sum / reports / clock_hz, 3)
+        "receiver_jitter_ms": _believed(1000 * heard.jitter_sum / reports / clock_hz, _MOST_JITTER_MS, 3)
         if reports and clock_hz
         else None,
-        "receiver_jitter_max_ms": _round(1000 * heard.jitter_most / clock_hz, 3)
+        "receiver_jitter_max_ms": _believed(1000 * heard.jitter_most / clock_hz, _MOST_JITTER_MS, 3)
         if reports and clock_hz
         else None,
         "round_trip_ms": {
@@ -55,9 +56,9 @@ def _metrics_object(said: VoipMetrics) -> dict[str, Any]:
         "gap_density_percent": round(100 * said.gap_density / 256, 1),
         "round_trip_ms": said.round_trip_ms or None,
         "jitter_buffer_ms": said.buffer_ms or None,
-        "r_factor": None if said.r == _UNKNOWN else said.r,
-        "mos_lq": None if said.mos_lq == _UNKNOWN else said.mos_lq / 10,
-        "mos_cq": None if said.mos_cq == _UNKNOWN else said.mos_cq / 10,
+        "r_factor": said.r if said.r <= 100 else None,
+        "mos_lq": said.mos_lq / 10 if 10 <= said.mos_lq <= 50 else None,
+        "mos_cq": said.mos_cq / 10 if 10 <= said.mos_cq <= 50 else None,
     }
 
 
@@ -80,5 +81,5 @@ def continued(streams: Sequence[tuple[StreamLike, Heard | None]]) -> dict[int, i
     return found
 
 
-def _round(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+def _believed(value: float | None, most: float, digits: int) -> float | None:
+    return None if value is None or abs(value) > most else round(value, digits)
