@@ -7,12 +7,9 @@ recording.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import re
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -22,6 +19,7 @@ from bystander.custody.agreement import Told
 from bystander.custody.journal import Journal
 from bystander.storage.index import Entry, Index
 from bystander.storage.keyring import Keyring
+from bystander.storage.turns import turn_at
 
 #: For what recordings may be used, and nothing else (R2).
 PURPOSES: Final = ("security", "quality", "data-protection")
@@ -29,7 +27,6 @@ PURPOSES: Final = ("security", "quality", "data-protection")
 _HOSTILE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-_PATIENCE_S: Final = 60.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,24 +83,15 @@ class Desk:
         """Wait until nobody else changes who has the vault's key; others wait meanwhile. Raises
         CustodyProblem.
         """
-        try:
-            folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise CustodyProblem(f"{self.root}: cannot be read: {error.strerror}") from None
-        try:
-            deadline = time.monotonic() + _PATIENCE_S
-            while True:
-                try:
-                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        what = "somebody else is changing the register; try again when that is done"
-                        raise CustodyProblem(what) from None
-                    await asyncio.sleep(0.05)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(turn_at(self.root))
+            except BlockingIOError:
+                what = "somebody else is changing the register; try again when that is done"
+                raise CustodyProblem(what) from None
+            except OSError as error:
+                raise CustodyProblem(f"{self.root}: cannot be read: {error.strerror}") from None
             yield
-        finally:
-            os.close(folder)
 
     async def told(self) -> Told:
         """Return what the journal tells, which is signed: nobody who writes the index gives authority."""

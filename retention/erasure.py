@@ -12,13 +12,10 @@ One erasure is under way at a time, in the recorder or at the command line; anot
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +31,7 @@ from bystander.storage.digest import refresh
 from bystander.storage.index import Index
 from bystander.storage.keyring import Keyring
 from bystander.storage.scrub import scrub_apart
+from bystander.storage.turns import turn_at
 
 __all__ = ["BATCH", "Cause", "Eraser", "ErasureProblem", "as_text"]
 
@@ -41,7 +39,6 @@ __all__ = ["BATCH", "Cause", "Eraser", "ErasureProblem", "as_text"]
 BATCH: Final = 500
 #: Plans that are concluded together: that reads the whole index.
 _TOGETHER: Final = 20
-_PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +133,13 @@ class Eraser:
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
         """Wait until nobody else erases: two at the same plan would journal it twice."""
-        folder = os.open(self.index.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            deadline = time.monotonic() + _PATIENCE_S
-            while True:
-                try:
-                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        what = "another erasure is under way; try again when it is done"
-                        raise ErasureProblem(f"{self.index.path.parent}: {what}") from None
-                    await asyncio.sleep(0.05)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(turn_at(self.index.path.parent))
+            except BlockingIOError:
+                what = "another erasure is under way; try again when it is done"
+                raise ErasureProblem(f"{self.index.path.parent}: {what}") from None
             yield
-        finally:
-            os.close(folder)
 
     # -- planning -----------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bystander.sniffer.delays import Delays
 from bystander.sniffer.jitter import Jitter
-from bystander.sniffer.sequence import running_sum
+from bystander.sniffer.sequence import differences, running_sum
 
 #: G.711's clock; streams of other clocks keep their packets and are timed when they are decoded.
 CLOCK_HZ: Final = 8000
@@ -130,13 +130,9 @@ class Clocks:
         lengths = np.diff(heads, append=len(stream))
         tails = heads + lengths - 1
 
-        advance = np.empty(len(ts), np.int64)
-        advance[1:] = ts[1:] - ts[:-1]
-        advance[heads] = ts[heads] - self._last_ts[who]
+        advance = differences(ts, heads, self._last_ts[who])
         advance = ((advance + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-        elapsed = np.empty(len(ts), np.int64)
-        elapsed[1:] = time_ns[1:] - time_ns[:-1]
-        elapsed[heads] = time_ns[heads] - self._last_ns[who]
+        elapsed = differences(time_ns, heads, self._last_ns[who])
         spread = np.abs(elapsed * (1 / _NS_PER_SAMPLE) - advance)
 
         long_ts = running_sum(advance, heads, self._last_ts[who])

@@ -34,6 +34,16 @@ def heads_of(stream: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.flatnonzero(change)
 
 
+def differences(
+    values: NDArray[np.int64], heads: NDArray[np.int64], before: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Subtract from each value the one ahead of it in its run, from a run's first ``before``: int64[n]."""
+    step = np.empty(len(values), np.int64)
+    np.subtract(values[1:], values[:-1], out=step[1:])
+    step[heads] = values[heads] - before
+    return step
+
+
 def running_sum(
     step: NDArray[np.int64], heads: NDArray[np.int64], start: NDArray[np.int64]
 ) -> NDArray[np.int64]:
@@ -101,9 +111,7 @@ class Sequences:
         """Take packets sorted by stream; return (extended numbers int64[n], copies bool[n] or None)."""
         who = stream[heads]
         tails = np.append(heads[1:], len(stream)) - 1
-        step = np.empty(len(seq), np.int64)
-        step[1:] = seq[1:] - seq[:-1]
-        step[heads] = seq[heads] - self._last_seq[who]
+        step = differences(seq, heads, self._last_seq[who])
         step = ((step + 32768) & 0xFFFF) - 32768
         # Nearly always the next number is the next packet's.
         other = np.flatnonzero(step != 1)

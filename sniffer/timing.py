@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bystander.sniffer.delays import DelayFigures, Delays
 from bystander.sniffer.jitter import Jitter
-from bystander.sniffer.sequence import heads_of, running_sum
+from bystander.sniffer.sequence import differences, heads_of, running_sum
 from bystander.sniffer.stream import Stream
 
 _UNITS_HZ: Final = 8000
@@ -113,13 +113,9 @@ class Timing:
             self._last_ns[first] = self._begin_ns[first] = time_ns[at]
         lengths = np.diff(heads, append=len(stream))
         tails = heads + lengths - 1
-        advance = np.empty(len(ts), np.int64)
-        advance[1:] = ts[1:] - ts[:-1]
-        advance[heads] = ts[heads] - self._last_ts[who]
+        advance = differences(ts, heads, self._last_ts[who])
         advance = ((advance + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-        elapsed = np.empty(len(ts), np.int64)
-        elapsed[1:] = time_ns[1:] - time_ns[:-1]
-        elapsed[heads] = time_ns[heads] - self._last_ns[who]
+        elapsed = differences(time_ns, heads, self._last_ns[who])
         scale = np.repeat(self._units_per_tick[who], lengths)
         spread = np.abs(elapsed * (1 / _NS_PER_UNIT) - advance * scale)
         long_ts = running_sum(advance, heads, self._last_ts[who])

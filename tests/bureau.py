@@ -22,25 +22,16 @@ from bystander.custody.persons import NewPerson
 from bystander.retention import clock
 from bystander.storage.identity import new_identity, recipient_text, write_identity
 from bystander.storage.index import Index
-from tests.vaultkit import Kit, make
+from tests.vaultkit import CONFIG, Kit, make
 
 _T = TypeVar("_T")
 NOW_NS = 1_788_264_000_000_000_000  # 2026-09-01T12:00:00Z
 DAY_NS = 86_400 * 1_000_000_000
-CONFIG = """
+OFFICE = """
 [office]
 timezone = "Europe/Warsaw"
 name = "Urząd Miasta Próbnego"
-[recording]
-directory = "recordings"
-spool = "spool"
-index = "index.sqlite"
-[vault]
-keyring = "keyring.sqlite"
-journal = "journal.jsonl"
-keys = "keys"
 """
-
 
 _KEYS: dict[str, Any] = {}
 _SEALED: dict[str, bytes] = {}
@@ -137,7 +128,7 @@ def configured(tmp_path: Path, bureau: Bureau, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("COLUMNS", "200")
     (kit.folder / "keys/vault.pub").write_text(recipient_text(kit.vault_identity) + "\n")
-    (kit.folder / "bystander.toml").write_text(CONFIG)
+    (kit.folder / "bystander.toml").write_text(OFFICE + CONFIG)
     monkeypatch.setenv("BYSTANDER_CONFIG", str(kit.folder / "bystander.toml"))
     monkeypatch.chdir(tmp_path)
     kit.using(lambda index: clock.confirm(index, clock.Reading.now()))

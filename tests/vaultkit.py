@@ -22,6 +22,17 @@ from bystander.storage.wav import header
 _T = TypeVar("_T")
 START = datetime(2026, 8, 31, 12, tzinfo=UTC)
 NOW_NS = time_ns("2026-12-24T12:00:00Z")
+#: What the vault's configuration says beside what a test wants to be said.
+CONFIG = """
+[recording]
+directory = "recordings"
+spool = "spool"
+index = "index.sqlite"
+[vault]
+keyring = "keyring.sqlite"
+journal = "journal.jsonl"
+keys = "keys"
+"""
 
 
 def name_of(number: int) -> str:

@@ -13,7 +13,7 @@ from bystander.cases import MAX_OF_CASE, case_of, close_both_ways, of_case, rela
 from bystander.cli import main
 from bystander.storage.identity import recipient_text
 from bystander.storage.index import Entry, Index
-from tests.vaultkit import make, name_of
+from tests.vaultkit import CONFIG, make, name_of
 
 
 def call(name: str, related: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
@@ -93,18 +93,6 @@ def test_what_a_call_is_to_the_others() -> None:
     assert [(p["call_id"], why) for p, why in related_among(one, partners)] == [
         ("b", "consulted-in"), ("c", "picked-up-by")
     ]  # fmt: skip
-
-
-CONFIG = """
-[recording]
-directory = "recordings"
-spool = "spool"
-index = "index.sqlite"
-[vault]
-keyring = "keyring.sqlite"
-journal = "journal.jsonl"
-keys = "keys"
-"""
 
 
 def test_r18_c8_what_a_call_was_transferred_into_is_told(

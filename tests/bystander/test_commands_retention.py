@@ -19,22 +19,11 @@ from bystander.retention import clock
 from bystander.sniffer.sip import Arrival
 from bystander.storage.entry import recording_id, time_ns
 from bystander.storage.identity import recipient_text
-from tests.vaultkit import Kit, make, name_of
+from tests.vaultkit import CONFIG, Kit, make, name_of
 
 Capsys = pytest.CaptureFixture[str]
 Run = Callable[..., Any]
-CONFIG = """
-[office]
-timezone = "Europe/Warsaw"
-[recording]
-directory = "recordings"
-spool = "spool"
-index = "index.sqlite"
-[vault]
-keyring = "keyring.sqlite"
-journal = "journal.jsonl"
-keys = "keys"
-"""
+OFFICE = '\n[office]\ntimezone = "Europe/Warsaw"\n'
 OVER = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%S.000Z}"
 LATER = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%dT%H:%M:%S.000Z}"
 
@@ -46,7 +35,7 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
     monkeypatch.setenv("COLUMNS", "200")
     kit = make(tmp_path / "vault")
     (kit.folder / "keys/vault.pub").write_text(recipient_text(kit.vault_identity) + "\n")
-    (kit.folder / "bystander.toml").write_text(CONFIG)
+    (kit.folder / "bystander.toml").write_text(OFFICE + CONFIG)
     monkeypatch.setenv("BYSTANDER_CONFIG", str(kit.folder / "bystander.toml"))
     kit.add(1, 2, delete_after=OVER)
     kit.add(3, delete_after=LATER)

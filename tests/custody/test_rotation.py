@@ -134,7 +134,7 @@ def test_a_call_that_is_filed_during_a_rotation_is_indexed_with_its_new_key(bure
 
 
 def test_one_change_of_the_register_at_a_time(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bystander.custody.desk._PATIENCE_S", 0.2)
+    monkeypatch.setattr("bystander.storage.turns.PATIENCE_S", 0.2)
 
     async def work(desk: Desk) -> None:
         async with desk.alone():

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bystander.sniffer.sequence import Sequences, heads_of, running_sum
+from bystander.sniffer.sequence import Sequences, differences, heads_of, running_sum
 
 MS = 1_000_000
 STREAMS = 4
@@ -178,4 +178,6 @@ def test_running_sums_begin_anew_in_each_run(pairs: list[tuple[int, int]]) -> No
             total = at * 1000
         total += by
         wanted.append(total)
-    assert running_sum(step, heads, start).tolist() == wanted
+    total_of = running_sum(step, heads, start)
+    assert total_of.tolist() == wanted
+    assert differences(total_of, heads, start).tolist() == step.tolist()
