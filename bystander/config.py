@@ -203,12 +203,23 @@ def _resolved(config: Config, file: Path) -> Config:
     return config.model_copy(update=update)
 
 
+#: What pydantic calls by the names of Python's types.
+_IN_WORDS = {
+    "tuple_type": "should be a list in square brackets",
+    "path_type": "should be a path, in quotes",
+    "model_type": "should be a section",
+}
+#: Values that are not repeated on a screen or in a log.
+_SECRETS = frozenset({"auth_key"})
+
+
 def _fault(error: ValidationError, text: str) -> str:
     """Describe the first fault on one line: `:12: [capture] ring_mb: ...`."""
     faults = error.errors(include_url=False)
     first = faults[0]
     keys = [str(part) for part in first["loc"] if not isinstance(part, int) and part != "function-after[...]"]
     said = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    said = _IN_WORDS.get(str(first["type"]), said)
     section = keys[0] if keys else ""
     key = keys[1] if len(keys) > 1 else ""
     if not key and ": " in said:
@@ -217,7 +228,7 @@ def _fault(error: ValidationError, text: str) -> str:
         said = "there is no such key" if key else "there is no such section"
         if near := difflib.get_close_matches(key or section, _known(section if key else ""), 1):
             said += f"; did you mean {near[0]}?"
-    elif isinstance(first["input"], str | int | float | bool):
+    elif isinstance(first["input"], str | int | float | bool) and key not in _SECRETS:
         said = f"{said} (it is {first['input']!r})"
     line = _line(text, section, key)
     where = f"[{section}]" + (f" {key}" if key else "")

@@ -17,6 +17,13 @@ class Hep(Section):
     auth_key: str | None = None
     senders: tuple[str, ...] = ()
 
+    @field_validator("auth_key")
+    @classmethod
+    def _key(cls, auth_key: str | None) -> str | None:
+        if auth_key == "":
+            raise ValueError("an empty key lets anybody in; leave the line out if that is meant")
+        return auth_key
+
     @field_validator("senders")
     @classmethod
     def _networks(cls, senders: tuple[str, ...]) -> tuple[str, ...]:

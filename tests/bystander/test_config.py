@@ -70,7 +70,10 @@ def test_the_example_has_the_order_of_the_code() -> None:
             ":2: [capture] interfce: there is no such key; did you mean interface?",
         ),
         ('[captur]\ninterface = "a"', ":1: [captur]: there is no such section; did you mean capture?"),
-        ("capture = 3", ":1: [capture]: should be a valid dictionary"),
+        ("capture = 3", ":1: [capture]: should be a section (it is 3)"),
+        ("[capture]\ntls_ports = 5061", ":2: [capture] tls_ports: should be a list in square brackets"),
+        ("[capture]\ntls_keylog = 3", ":2: [capture] tls_keylog: should be a path, in quotes (it is 3)"),
+        ('[hep]\nauth_key = ""', ":2: [hep] auth_key: an empty key lets anybody in"),
         ('[capture]\ninterface = "a name too long"', ":2: [capture] interface: not the name of a network"),
         ('[office]\nnumbers = ["/(/"]', ":2: [office] numbers: office number /(/: missing )"),
         ('[office]\nnumbers = [""]', ":2: [office] numbers: an empty number would fit every call"),
@@ -95,6 +98,10 @@ def test_the_example_has_the_order_of_the_code() -> None:
 )
 def test_a_fault_is_one_line_with_its_place(written: Path, text: str, said: str) -> None:
     assert said in fault(written, text)
+
+
+def test_a_secret_is_not_repeated(written: Path) -> None:
+    assert "123456" not in fault(written, "[hep]\nauth_key = 123456")
 
 
 def test_a_file_that_is_not_text_is_named(written: Path) -> None:
