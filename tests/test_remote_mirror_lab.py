@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lab"))
 
 from phonelab import sipp, speech
 from phonelab.compare import align
-from phonelab.network import PROGRAMS, TAP, Lab, missing, stop, wait_until
+from phonelab.network import PROGRAMS, TAP, Lab, missing, stop
 from phonelab.phone import Phone
+from phonelab.recorder import Recorder
 
 _MISSING = missing([*PROGRAMS, "sipp"])
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(_MISSING), reason=f"the lab: {_MISSING}")]
 
 SWITCH, RECORDER = "10.91.0.1", "10.91.0.2"
 #: By port, as somebody would write it who does not think of tunnels and fragments.
-CONFIG = """\
-[capture]
-interface = "{tap}"
-filter = "port 5060 or udp portrange 6000-20000"
-[recording]
-directory = "{folder}/recordings"
-spool = "{folder}/spool"
-index = "{folder}/index.sqlite"
-linger_s = 1.0
-[metrics]
-enabled = false
-"""
+BY_PORT = 'filter = "port 5060 or udp portrange 6000-20000"'
 
 
 def test_c1_a_call_through_vxlan_whose_invite_is_in_fragments_of_fragments(tmp_path: Path) -> None:
@@ -50,22 +37,16 @@ def test_c1_a_call_through_vxlan_whose_invite_is_in_fragments_of_fragments(tmp_p
             pytest.skip(f"no VXLAN in this kernel: {error}")
         lab.switch.run("ip", "link", "set", "vx0", "mtu", 1500, "up")
         lab.mirror(bob, tap="vx0")
-        folder = lab.recorder.directory
-        config = folder / "bystander.toml"
-        config.write_text(CONFIG.format(tap=TAP, folder=folder))
-        recorder = lab.recorder.start(
-            sys.executable, "-m", "bystander", "run", "-c", config, log="recorder.log"
-        )
-        wait_until(lambda: "recording from" in lab.recorder.log("recorder.log"), "the recorder", 30.0)
+        recorder = Recorder(lab, capture=BY_PORT)
+        daemon = recorder.start()
         sipp.write_rtp("caller", alice.directory / "speech.pcap", 4)
         callee = Phone(bob, "bob", speech.write_wav("callee", tmp_path / "b.wav"))
         caller = sipp.dial(alice, "uac-speech", bob, "bob", 4000, padding="x" * 3600)
         callee.answer()
         caller.finish()
         callee.wait_for("CALL_CLOSED")
-        assert stop(recorder, signal.SIGTERM, 20.0) == 0
-        command = [sys.executable, "-m", "bystander", "calls", "--json", "-c", str(config)]
-        (found,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        assert stop(daemon, signal.SIGTERM, 20.0) == 0
+        (found,) = recorder.calls()
         assert (found["state"], found["verdict"], found["callee"]) == ("answered", "recorded", "bob")
         assert {stream["tunnel"] for stream in found["streams"]} == {"vxlan"}
         # Not `partial`, so the INVITE itself was seen, through all the fragments.
@@ -74,6 +55,6 @@ def test_c1_a_call_through_vxlan_whose_invite_is_in_fragments_of_fragments(tmp_p
             line.split() for line in lab.switch.run("cat", "/proc/net/snmp").splitlines() if line[:3] == "Ip:"
         ]
         assert int(numbers[names.index("FragCreates")]) >= 4, "the tunnel's packets were not fragmented"
-        audio, _ = soundfile.read(folder / "recordings" / found["recording"]["path"], always_2d=True)
+        audio, _ = recorder.audio(found)
         for channel, name in enumerate(("caller", "callee")):
             assert align(audio[:, channel], speech.load(name)).true.sum() >= 15, f"the {name} is not heard"

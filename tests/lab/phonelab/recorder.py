@@ -16,29 +16,36 @@ METRICS = ("127.0.0.1", 9464)
 CONFIG = """\
 [capture]
 interface = "{tap}"
+{capture}
 [recording]
 directory = "{folder}/recordings"
 spool = "{folder}/spool"
 index = "{folder}/index.sqlite"
-linger_s = 1.0
+linger_s = {linger_s}
 [metrics]
 listen = "127.0.0.1:9464"
+{sections}
 """
 
 
 class Recorder:
-    """``bystander run`` on the tap of a lab, without a vault; it may be started several times."""
+    """``bystander run`` on the tap of a lab, without a vault; it may be started several times.
 
-    def __init__(self, lab: Lab) -> None:
+    ``capture`` are further lines of [capture], ``sections`` further sections of the configuration.
+    """
+
+    def __init__(self, lab: Lab, *, capture: str = "", sections: str = "", linger_s: float = 1.0) -> None:
         self.lab = lab
         self.folder = lab.recorder.directory
         self.config = self.folder / "bystander.toml"
-        self.config.write_text(CONFIG.format(tap=TAP, folder=self.folder))
+        self.config.write_text(
+            CONFIG.format(tap=TAP, folder=self.folder, capture=capture, sections=sections, linger_s=linger_s)
+        )
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the daemon and wait until it says that it is well."""
         daemon = self.lab.recorder.start(
-            sys.executable, "-m", "bystander", "run", "--interface", TAP, "-c", self.config,
+            sys.executable, "-m", "bystander", "run", "-c", self.config,
             log="recorder.log",
         )  # fmt: skip
         wait_until(lambda: self._healthy(daemon), "the recorder", 30.0)
