@@ -46,10 +46,10 @@ def hold_add(
     config: ConfigFile = None,
 ) -> int:
     """Hold recordings for a case: those named, or all that a query finds; calls in progress, too."""
-    from bystander.holding import Wanted, find, with_case
     from bystander.inprogress import calls_in_progress
     from bystander.moments import moment, to_ns
     from bystander.retention import holds
+    from bystander.selection import Wanted, find, with_case
     from bystander.storage.query import Query
 
     settings = load(config)
@@ -100,9 +100,9 @@ def hold_release(
     config: ConfigFile = None,
 ) -> int:
     """Release what is held for a case, or only some recordings of it."""
-    from bystander.holding import Wanted, find
     from bystander.inprogress import calls_in_progress
     from bystander.retention import holds
+    from bystander.selection import Wanted, find
 
     settings = load(config)
     need_text(reason=reason)

@@ -170,11 +170,11 @@ def erase(
     config: ConfigFile = None,
 ) -> int:
     """Erase recordings before their term, as a person may demand (R18). Held ones are refused."""
-    from bystander.holding import Wanted, find
     from bystander.inprogress import calls_in_progress
     from bystander.output import progress
     from bystander.retention.erasure import Cause
     from bystander.retention.holds import HeldProblem
+    from bystander.selection import Wanted, find
 
     settings = load(config)
     need_text(reason=reason, ground=ground)

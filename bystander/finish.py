@@ -19,8 +19,8 @@ from bystander.codecs.holes import opened as opened_holes
 from bystander.codecs.packets import PacketRun
 from bystander.codecs.red import opened
 from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
+from bystander.decryption import Opening, is_ciphertext, open_whole
 from bystander.digits import DigitSettings, Pressed, merged, to_silence
-from bystander.opening import Opening, is_ciphertext, open_whole
 from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.crypto import SrtpKey

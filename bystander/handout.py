@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bystander.beginnings import known_by
+from bystander.decryption import end_of
 from bystander.digits import by_info
 from bystander.finish import Job
 from bystander.finished import Finished, FinishedCall, Orphan, joined_midway, media_of, other_stream_object
-from bystander.opening import end_of
 from bystander.pipelinesettings import PipelineSettings
 from bystander.quality import missed_audibly
 from bystander.report import stream_object

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bystander.decryption import Opening
 from bystander.digits import Mask, masked
 from bystander.finish import Written
-from bystander.opening import Opening
 from bystander.quality import quality_object
 from bystander.sniffer.address import Endpoint, format_endpoint
 from bystander.sniffer.calls import Call

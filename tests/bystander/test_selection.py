@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bystander.holding import with_case
 from bystander.inprogress import InProgress
+from bystander.selection import with_case
 from bystander.storage.index import Entry, Index
 
 

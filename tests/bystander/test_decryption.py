@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.voices import bank
 from bystander.codecs.packets import PacketRun
-from bystander.opening import open_whole
+from bystander.decryption import open_whole
 from bystander.sniffer.crypto import SrtpKey, parse_crypto, usable_keys
 from bystander.sniffer.protection import PERHAPS, PLAIN, PROTECTED
 from bystander.sniffer.replayed import Replayed
