@@ -28,6 +28,8 @@ from bystander.storage.signing import RecorderKey, verify
 JOURNAL: Final = "journal.jsonl"
 HEAD: Final = "journal.head"
 GENESIS: Final = "0" * 64
+#: The act of an entry that tells that others before it are gone.
+CUT: Final = "journal-cut"
 _FORBIDDEN: Final = frozenset({"caller", "callee", "caller_name", "number", "numbers", "call_id", "call_ids"})
 _MAX_LINE: Final = 4 << 20
 #: A recorder killed between an entry and its head leaves the head behind by one, or by two with a torn line.
@@ -104,6 +106,10 @@ class Journal:
                     # A power cut tore the last line off. What is left of it is no entry.
                     os.ftruncate(file, end)
                     end, last = self._put(file, end, last, "torn-line-removed", "recorder", {"bytes": torn})
+                if (cut := self._cut(last)) is not None:
+                    # What follows would make it look whole again: it is told for good.
+                    end, last = self._put(file, end, last, CUT, "recorder", cut)
+                    self._write_head(last)
                 _, head = self._put(file, end, last, act, actor, dict(facts))
                 try:
                     self._write_head(head)
@@ -164,6 +170,23 @@ class Journal:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _cut(self, last: Head) -> dict[str, Any] | None:
+        """Return what the head on the disk tells of entries that are not there any more; None if it tells of
+        none.
+        """
+        assert self._key is not None
+        try:
+            head, signature = self._read_head()
+        except JournalProblem:
+            return {"head": None}
+        if not verify(
+            self._key.public_hex, _canonical({"seq": head.seq, "hash": head.hash}), _unhex(signature)
+        ):
+            return {"head": None}
+        if head.seq > last.seq or (head.seq == last.seq and head.hash != last.hash):
+            return {"head": f"{head.seq}:{head.hash}"}
+        return None
 
     def _names(self, last: Head) -> bool:
         """Tell whether the head on the disk is not yet beyond ``last``."""
@@ -241,6 +264,16 @@ class Journal:
                 )
                 continue
             faults += [f"{where}: {fault}" for fault in _faults(line, entry, last, public_hex)]
+            if entry.act == CUT:
+                said = entry.facts.get("head")
+                faults.append(
+                    f"{where}: before entry {entry.seq} "
+                    + (
+                        f"entries were cut off, up to {said}"
+                        if said
+                        else "the signed head was missing or changed"
+                    )
+                )
             last = Head(entry.seq, entry.hash)
             if head is None or entry.seq == head.seq or (known is not None and entry.seq == known.seq):
                 seen[entry.seq] = entry.hash

@@ -369,3 +369,23 @@ def test_one_of_the_two_put_back_is_seen(journal: Journal, kept: str) -> None:
     else:
         journal.path.write_bytes(old[0])
     assert faults(journal)
+
+
+@pytest.mark.parametrize("head", ["as it was", "gone", "forged", "an earlier one, unsigned"])
+def test_a_cut_tail_is_told_for_good_also_when_more_is_written(journal: Journal, head: str) -> None:
+    """What is appended makes chain and head fit again: that entries are gone must not be forgotten."""
+    fill(journal, 6)
+    journal.path.write_bytes(b"".join(journal.path.read_bytes().splitlines(keepends=True)[:3]))
+    path = journal.path.with_name(HEAD)
+    if head == "gone":
+        path.unlink()
+    elif head == "forged":
+        path.write_bytes(path.read_bytes().replace(b'"seq":6', b'"seq":3'))
+    elif head != "as it was":
+        entry = list(journal.entries())[-1]
+        said = {"hash": entry.hash, "seq": 3, "sig": "00" * 64}
+        path.write_text(json.dumps(said, separators=(",", ":")) + "\n")
+    fill(journal, 2)
+    told = faults(journal)
+    assert len(told) == 1 and "before entry 4" in told[0]
+    assert [entry.act for entry in journal.entries()][3:] == ["journal-cut", "hold", "hold"]
