@@ -185,11 +185,29 @@ async def _counterparts(
         report.add(finding.id, str(finding).removeprefix(f"{finding.id}: "))
     if keyring is None:
         return
+    await _copies(index, keyring, report)
     fingerprints = await asyncio.to_thread(keyring.fingerprints)
     for name, wanted in await index.rows("SELECT id, key_sha256 FROM calls WHERE sealed"):
         if name in fingerprints and fingerprints[name] != wanted:
             report.add(keyring.path, f"the key of {name} is not the one that it was sealed with")
     report.checked["keys"] = len(fingerprints)
+
+
+async def _copies(index: Index, keyring: Keyring, report: Report) -> None:
+    """Nobody has a copy of the vault's key but listeners; those who lapsed lose it at the next act."""
+    newest = {
+        recipient: (number, role, revoked_ns)
+        for number, role, recipient, revoked_ns in await index.rows(
+            "SELECT number, role, recipient, revoked_ns FROM persons ORDER BY number"
+        )
+    }
+    for copy in await asyncio.to_thread(keyring.copies) if newest else ():
+        number, role, revoked_ns = newest.get(copy.holder_recipient, (None, None, None))
+        if number is None:
+            report.add(keyring.path, "somebody who is not in the register has a copy of the vault's key")
+        elif role != "listener" or revoked_ns is not None:
+            what = role if revoked_ns is None else "revoked"
+            report.add(keyring.path, f"person {number} is {what}, and has a copy of the vault's key")
 
 
 async def _files(
@@ -233,6 +251,8 @@ async def _files(
 def _check(path: Path, wanted: str | None, size: int | None) -> str | None:
     """Return what is wrong with a file, or None."""
     try:
+        if path.exists() and not path.is_file():
+            return "is not a file"
         with path.open("rb") as file:
             if size is not None and os.fstat(file.fileno()).st_size != size:
                 return f"has {os.fstat(file.fileno()).st_size} bytes, not {size}"

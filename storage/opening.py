@@ -42,6 +42,9 @@ def recording_identity(keyring: Keyring, vault: list[Identity], recording: str) 
 def open_recording(keyring: Keyring, vault: list[Identity], recording: str, path: Path) -> bytes:
     """Return what a sealed file of a recording holds, in memory. Raises SealProblem."""
     key = recording_identity(keyring, vault, recording)
+    if path.exists() and not path.is_file():
+        # A pipe in its place would be waited for.
+        raise SealProblem(f"{path}: not a file")
     content = io.BytesIO()
     try:
         open_to(path, key, content)

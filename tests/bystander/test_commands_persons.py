@@ -148,3 +148,18 @@ def test_r13_who_is_entered_keeps_the_key_also_when_the_vaults_could_not_be_give
     assert Path("jan.key").exists() and not jan["has_key"]
     run("persons", "renew", jan["number"], *ANNA)
     assert run(*HEAR, "--identity", "jan.key", "--passphrase-file", "new")["persons"] == ["Jan Wiśniewski"]
+
+
+def test_r13_a_copy_put_back_for_who_was_revoked_is_a_fault(
+    office: Bureau, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An older keyring: whoever acts next destroys the copy again, and until then `verify` tells."""
+    ewa = recipient_text(office.keys["Ewa"])
+    copy = next(one for one in office.kit.keyring.copies() if one.holder_recipient == ewa)
+    run("persons", "revoke", 2, "--reason", "left", "--yes")
+    said = "person 2 is revoked, and has a copy of the vault's key"
+    assert (main(["verify"]), said in capsys.readouterr().out) == (1, False)
+    office.kit.keyring.add_copy(ewa, copy.sealed)
+    assert (main(["verify"]), said in capsys.readouterr().out) == (1, True)
+    run("persons", "list")
+    assert (main(["verify"]), said in capsys.readouterr().out) == (1, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from bystander.custody.verify import Places, Report, verify
+from bystander.storage.agefile import SealProblem
 from bystander.storage.index import Index, IndexProblem
 from bystander.storage.keyring import KeyringProblem
+from bystander.storage.opening import open_recording
 from bystander.storage.scrub import scrub
 from bystander.storage.signing import RecorderKey
 from tests.vaultkit import Kit, make, name_of
@@ -196,6 +199,15 @@ def test_with_an_identity_what_is_inside_is_looked_at_too(vault: Kit) -> None:
     from bystander.storage.identity import new_identity
 
     assert len(faults(vault, vault_keys=[new_identity()])) == 4
+
+
+def test_a_pipe_instead_of_a_recording_is_not_waited_for(vault: Kit) -> None:
+    path = next(vault.root.rglob("*.wav.age"))
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    assert f"{path}: is not a file" in faults(vault)
+    with pytest.raises(SealProblem, match="not a file"):
+        open_recording(reopened(vault).keyring, [vault.vault_identity], path.name.partition(".")[0], path)
 
 
 def test_an_older_index_put_back(vault: Kit) -> None:
