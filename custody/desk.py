@@ -27,6 +27,11 @@ PURPOSES: Final = ("security", "quality", "data-protection")
 _HOSTILE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+#: Characters of a text, and of one that is a line: a name, a number, a case.
+_MOST: Final = 20_000
+_MOST_OF_LINE: Final = 400
+#: Numbers are those of rows (SQLite).
+MOST_NUMBER: Final = 2**63 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -139,20 +144,32 @@ class Desk:
                 )
 
 
-def is_worded(text: str) -> bool:
-    """Tell whether a text says something: it has a letter or a digit, and nothing that tricks a reader."""
-    return any(character.isalnum() for character in text) and not _HOSTILE.search(text)
-
-
-def worded(text: str, what: str) -> str:
-    """Return a text without the space around it. Raises CustodyProblem if it says nothing, or hides
-    something.
+def is_worded(text: str, *, line: bool = False) -> bool:
+    """Tell whether a text says something: it has a letter or a digit, and nothing that tricks a reader. A
+    ``line`` is one, and short.
     """
+    try:
+        worded(text, "it", line=line)
+    except CustodyProblem:
+        return False
+    return True
+
+
+def worded(text: str, what: str, *, line: bool = False) -> str:
+    """Return a text without the space around it. Raises CustodyProblem if it says nothing, or hides
+    something; if it is no ``line``, where it should be one; if it is too long to be read.
+    """
+    text = text.strip()
+    most = _MOST_OF_LINE if line else _MOST
+    if len(text) > most:
+        raise CustodyProblem(f"{what} has {len(text)} characters; it may have {most}")
+    if line and ("\n" in text or "\u2028" in text or "\u2029" in text):
+        raise CustodyProblem(f"{what} has several lines; write it in one")
     if _HOSTILE.search(text):
         raise CustodyProblem(f"{what} holds control characters; write it as plain text")
-    if not is_worded(text):
+    if not any(character.isalnum() for character in text):
         raise CustodyProblem(f"{what} is empty; say it in words")
-    return text.strip()
+    return text
 
 
 def _told(value: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bystander.custody.desk import CustodyProblem, Desk, day, worded
+from bystander.custody.desk import MOST_NUMBER, CustodyProblem, Desk, day, worded
 from bystander.custody.listening import refuse_unreasoned
 from bystander.custody.printing import RequestForm
 from bystander.storage.digest import refresh
@@ -81,7 +81,8 @@ async def disclosures(index: Index, *, since_ns: int = 0, until_ns: int = 2**62)
 
 async def disclosure(index: Index, number: int) -> Disclosure:
     """Return one request. Raises CustodyProblem."""
-    rows = await index.rows(f"SELECT {_COLUMNS} FROM disclosures WHERE number = ?", [number])
+    known = 0 < number <= MOST_NUMBER
+    rows = await index.rows(f"SELECT {_COLUMNS} FROM disclosures WHERE number = ?", [number]) if known else []
     if not rows:
         raise CustodyProblem(f"{number}: no such request; `bystander disclose list` shows them")
     return await _of(index, rows[0])
@@ -90,10 +91,12 @@ async def disclosure(index: Index, number: int) -> Disclosure:
 async def request(desk: Desk, asked: Request) -> Disclosure:
     """Enter a written request (annex 3). Raises Refused, CustodyProblem."""
     refuse_unreasoned(desk, "disclose", asked.case, asked.purpose, asked.ground)
-    applicant = worded(asked.applicant, "the applicant, whom the written request names (R15),")
+    applicant = worded(asked.applicant, "the applicant, whom the written request names (R15),", line=True)
     if not asked.recordings:
         raise CustodyProblem("there are no such recordings; `bystander calls` lists what there is")
     applied_on = day(asked.applied_on, "date of the request")
+    if applied_on > desk.today.isoformat():
+        raise CustodyProblem(f"date of the request {applied_on}: that day is yet to come")
     names = []
     for name in asked.recordings:
         entry = await desk.recording("disclose", name)
@@ -128,12 +131,16 @@ async def decide(
     desk: Desk, number: int, decision: str, by: str, on: str | None = None, reason: str | None = None
 ) -> Disclosure:
     """Enter the mayor's decision, once. Raises CustodyProblem."""
-    await disclosure(desk.index, number)
+    applied_on = (await disclosure(desk.index, number)).applied_on
     if decision not in DECISIONS:
         raise CustodyProblem(f"{decision!r}: no decision; it is {' or '.join(DECISIONS)}")
-    by = worded(by, "the name of who decided (R15)")
+    by = worded(by, "the name of who decided (R15)", line=True)
     reason = worded(reason, "the reason") if reason is not None else None
     decided_on = day(on, "date of the decision") if on else desk.today.isoformat()
+    if not applied_on <= decided_on <= desk.today.isoformat():
+        raise CustodyProblem(
+            f"date of the decision {decided_on}: it lies between that of the request, {applied_on}, and today"
+        )
     async with desk.index.transaction() as connection:
         # Within the transaction: two may decide at once, and the first decision stands.
         rows = await connection.execute_fetchall(

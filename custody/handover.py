@@ -51,7 +51,7 @@ async def hand_over(
     persons, vault = await together(desk, unlock, "export", disclosure=number)
     # Once more: keys were asked for meanwhile.
     found, names = await disclosure.permitted(desk, number, only)
-    receiver = worded(receiver, "the receiver") if receiver is not None else found.applicant
+    receiver = worded(receiver, "the receiver", line=True) if receiver is not None else found.applicant
     entries = [await desk.recording("export", name) for name in names]
     giver = "; ".join(f"{who.name}, {who.post}" for who in persons)
     about = {

@@ -49,7 +49,7 @@ def refuse_unreasoned(
     desk: Desk, what: str, case: str, purpose: str, justification: str, **facts: object
 ) -> None:
     """Refuse an act without case, purpose and justification (R2, R12)."""
-    if not is_worded(case):
+    if not is_worded(case, line=True):
         desk.refuse(what, "no-case", "no case: give --case, the number of the case it is for (R12)", **facts)
     if not purpose.strip():
         line = f"no purpose: give --purpose, one of {', '.join(PURPOSES)} (R2)"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
-from bystander.custody.desk import CustodyProblem, Desk, day, worded
+from bystander.custody.desk import MOST_NUMBER, CustodyProblem, Desk, day, worded
 from bystander.storage.agefile import Identity, SealProblem, recipient_of, seal_bytes
 from bystander.storage.digest import refresh
 from bystander.storage.identity import recipient_text
@@ -89,7 +89,8 @@ async def register(index: Index) -> list[Person]:
 
 async def person(index: Index, number: int) -> Person:
     """Return one person. Raises CustodyProblem if there is none of that number."""
-    rows = await index.rows(f"SELECT {_COLUMNS} FROM persons WHERE number = ?", [number])
+    known = 0 < number <= MOST_NUMBER
+    rows = await index.rows(f"SELECT {_COLUMNS} FROM persons WHERE number = ?", [number]) if known else []
     if not rows:
         raise CustodyProblem(f"{number}: no such person; `bystander persons list` shows them")
     return Person(*rows[0])
@@ -244,7 +245,7 @@ async def renew(
         raise CustodyProblem(f"valid until {until}: that day is over")
     on = day(authorised_on, "authorised on") if authorised_on else None
     if authorisation is not None:
-        authorisation = worded(authorisation, "the authorisation")
+        authorisation = worded(authorisation, "the authorisation", line=True)
     async with desk.alone():
         _refuse_stale(desk, vault)
         who = await person(desk.index, number)
@@ -317,7 +318,7 @@ async def _is_last(desk: Desk, who: Person) -> bool:
 
 def _checked(new: NewPerson) -> NewPerson:
     name, post, authorisation = (
-        worded(value, f"the {what}")
+        worded(value, f"the {what}", line=True)
         for what, value in (("name", new.name), ("post", new.post), ("authorisation", new.authorisation))
     )
     if new.role not in ROLES:

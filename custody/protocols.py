@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bystander.custody.desk import CustodyProblem, Desk, day, worded
+from bystander.custody.desk import MOST_NUMBER, CustodyProblem, Desk, day, worded
 from bystander.custody.persons import Person
 from bystander.custody.printing import ListeningForm
 from bystander.custody.printing import Person as Signatory
@@ -67,7 +67,8 @@ async def protocols(
 
 async def protocol(index: Index, number: int) -> Protocol:
     """Return one protocol. Raises CustodyProblem."""
-    rows = await index.rows(f"SELECT {_COLUMNS} FROM protocols WHERE number = ?", [number])
+    known = 0 < number <= MOST_NUMBER
+    rows = await index.rows(f"SELECT {_COLUMNS} FROM protocols WHERE number = ?", [number]) if known else []
     if not rows:
         raise CustodyProblem(f"{number}: no such protocol; `bystander protocol list` shows them")
     return _of(rows[0])

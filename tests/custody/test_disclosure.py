@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bystander.custody import disclosure, rights
+from bystander.custody import disclosure, persons, protocols, rights
 from bystander.custody.desk import CustodyProblem, Desk, Refused
 from bystander.custody.disclosure import Request
 from bystander.storage.digest import refresh
@@ -76,7 +76,17 @@ def test_r2_r15_a_request_without_reason_is_refused(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"applicant": ""}, {"applicant": "\x1b[1m"}, {"applied_on": "then"}, {"recordings": []}]
+    "changes",
+    [
+        {"applicant": ""},
+        {"applicant": "\x1b[1m"},
+        {"applicant": "Sąd\nwyrażam zgodę"},
+        {"applicant": "x" * 401},
+        {"ground": "x" * 20_001},
+        {"applied_on": "then"},
+        {"applied_on": "2026-09-02"},
+        {"recordings": []},
+    ],
 )
 def test_r15_a_request_names_who_when_and_what(bureau: Bureau, changes: dict[str, Any]) -> None:
     with pytest.raises(CustodyProblem):
@@ -92,6 +102,21 @@ def test_r15_a_decision_names_who(bureau: Bureau) -> None:
     with pytest.raises(CustodyProblem, match="no such request"):
         bureau.at(lambda desk: disclosure.decide(desk, 7, "consent", "Prezydent"))
     assert refusal(bureau, lambda desk: disclosure.permitted(desk, number)) == "no-consent"
+
+
+@pytest.mark.parametrize("on", ["2026-08-31", "2026-09-02"])
+def test_r15_a_decision_is_neither_older_than_its_request_nor_yet_to_come(bureau: Bureau, on: str) -> None:
+    number = entered(bureau, applied_on="2026-09-01")
+    with pytest.raises(CustodyProblem, match="between that of the request, 2026-09-01, and today"):
+        bureau.at(lambda desk: disclosure.decide(desk, number, "consent", "Prezydent", on))
+    assert refusal(bureau, lambda desk: disclosure.permitted(desk, number)) == "no-consent"
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63, 10**30])
+def test_a_number_that_no_row_can_have_is_a_line(bureau: Bureau, number: int) -> None:
+    for act in (disclosure.disclosure, protocols.protocol, persons.person):
+        with pytest.raises(CustodyProblem, match=f"^{number}: no such"):
+            bureau.at(lambda desk, a=act: a(desk.index, number))
 
 
 def test_r15_of_two_decisions_at_once_the_first_stands(bureau: Bureau) -> None:
