@@ -95,6 +95,7 @@ def _show(made: dict[str, Any]) -> None:
             f"{len(made['listenings'])}; {t('unfinished protocols')}: {made['open_protocols']}",
         ),
         (t("disclosures"), _many(t(one["state"]) for one in made["disclosures"])),
+        (t("copies made"), f"{len(made['copies'])}"),
         (t("holds"), f"{len(made['holds'])}" + _parts({h["case"]: f"{h['days']} d" for h in made["holds"]})),
         (t("restricted"), f"{made['restricted']}"),
         (t("erasures"), f"{sum(made['erasures'].values())}" + _parts(made["erasures"])),

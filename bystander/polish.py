@@ -162,6 +162,7 @@ TEXTS: Final = {
     "listenings": "odsłuchania",
     "unfinished protocols": "nieukończone protokoły",
     "disclosures": "udostępnienia",
+    "copies made": "sporządzone kopie",
     "holds": "zabezpieczenia",
     "erasures": "usunięcia",
     "term": "po upływie terminu",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -71,6 +71,7 @@ async def report(
             for one in await disclosure.disclosures(desk.index)
             if _touches(one, since_ns, until_ns)
         ],
+        "copies": _copies(desk, names, since_ns, until_ns),
         "holds": [
             {"hold": one.number, "case": one.case, "recordings": one.active,
              "days": max(0, desk.now_ns - one.placed_ns) // _DAY_NS}
@@ -89,6 +90,25 @@ async def report(
     }  # fmt: skip
     desk.note("supervised", since=made["from"], until=made["to"], seed=seed)
     return made
+
+
+def _copies(desk: Desk, names: Mapping[int, str], since_ns: int, until_ns: int) -> list[dict[str, Any]]:
+    """Return each time that recordings left the vault as copies: on a request, or for the person recorded.
+
+    A request may be exported more than once, and a copy to a person needs no protocol: all are told here.
+    """
+    first, last = as_text(since_ns), as_text(until_ns)
+    return [
+        {
+            "at": entry.at,
+            "person": ", ".join(names[who] for who in entry.facts.get("persons", ()) if who in names),
+            "disclosure": entry.facts.get("disclosure"),
+            "case": entry.facts.get("case"),
+            "recordings": len(entry.facts.get("recordings", ())),
+        }
+        for entry in desk.journal.entries()
+        if entry.act in ("export", "rights-copy") and first <= entry.at < last
+    ]
 
 
 def _touches(one: Disclosure, since_ns: int, until_ns: int) -> bool:

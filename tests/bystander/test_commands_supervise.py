@@ -30,7 +30,7 @@ def test_r16_for_people_in_english_and_polish(configured: Bureau, capsys: pytest
     assert re.search(r"^rozmowy +3  \(przychodzące 3\)  \(nagrane 3\)$", polish, re.MULTILINE)
     assert re.search(r"^osoby upoważnione +2  \(ważne 2\)$", polish, re.MULTILINE)
     shown = [[line for line in text.splitlines() if line[:1] != " "] for text in (english, polish)]
-    assert len(shown[0]) == len(shown[1]) == 16
+    assert len(shown[0]) == len(shown[1]) == 17
 
 
 def test_r4_the_seed_of_a_report_draws_the_same_again(configured: Bureau, run: Callable[..., Any]) -> None:

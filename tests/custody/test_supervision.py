@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bystander.custody import disclosure, listening, persons, printing, protocols, rights, supervision
-from bystander.custody.desk import Refused, Rules
+from bystander.custody.desk import Desk, Refused, Rules
 from bystander.custody.disclosure import Request
 from bystander.custody.listening import Ask
 from bystander.custody.printing import Office
@@ -235,6 +236,23 @@ def test_r10_what_was_erased_is_counted_where_it_is_missing(bureau: Bureau) -> N
     assert made["erasures"]["request"] == 1 and made["calls"]["erased_since"] == 0
 
 
+def test_r16_every_copy_that_left_the_vault_is_told(bureau: Bureau) -> None:
+    """Also the second export of a request, and what was copied for a person: neither has a protocol."""
+    now_ns = time.time_ns()
+
+    async def work(desk: Desk) -> None:
+        desk.note("rights-copy", persons=[1, 2], case="RODO 3/26", recordings=[name_of(1), name_of(2)])
+        for _ in range(2):
+            desk.note("export", disclosure=4, persons=[1], recordings=[name_of(1)])
+
+    bureau.at(work)
+    told = report(bureau, now_ns - DAY_NS, now_ns + 2 * DAY_NS)["copies"]
+    assert [(one["person"], one["disclosure"], one["case"], one["recordings"]) for one in told] == [
+        ("Anna, Ewa", None, "RODO 3/26", 2), ("Anna", 4, None, 1), ("Anna", 4, None, 1),
+    ]  # fmt: skip
+    assert report(bureau)["copies"] == []
+
+
 def test_r12_refusals_by_reason(bureau: Bureau) -> None:
     for changes in ({"case": ""}, {"case": ""}, {"purpose": "fun"}):
         with pytest.raises(Refused):
@@ -301,6 +319,12 @@ def year(days: int, calls: int) -> dict[str, Any]:
         "spot_checks": {"seed": 77, "recordings": names[:5]},
         "listenings": [{"protocol": n} | listened for n in range(days // 10)],
         "open_protocols": 3, "restricted": 4, "disclosures": [disclosed],
+        "copies": [
+            {"at": "2026-01-12T09:00:00.000Z", "person": "Zoë Żak", "disclosure": None, "case": "RODO 3/26",
+             "recordings": 17},
+            {"at": "2026-01-13T09:00:00.000Z", "person": "Zoë Żak", "disclosure": 1, "case": None,
+             "recordings": 2},
+        ],
         "holds": [{"hold": 1, "case": "II K 12/26", "days": 44, "recordings": 2}],
         "erasures": {"term": 10, "request": 2, "mend": 0}, "overdue": {"recordings": 6, "protocols": [3, 4]},
         "refusals": {"no-case": 2, "something-new": 1}, "persons": [person],
@@ -329,6 +353,8 @@ def test_r16_every_item_is_on_the_paper() -> None:
         11.01.2026, 10:00:00 20260110-000000-abcdef Zoë Żak K 7/26, jakość obsługi otwarty
         Protokoły nieukończone, także z wcześniejszych okresów: 3
         1 09.01.2026 Sąd 2 zgoda, przekazano
+        12.01.2026, 10:00:00 Zoë Żak RODO 3/26 17
+        13.01.2026, 10:00:00 Zoë Żak wniosek 1 2
         1 II K 12/26 44 2
         których przetwarzanie ograniczono: 4
         Nagrania po terminie, jeszcze nieusunięte: 6
