@@ -5,7 +5,7 @@ its own hash over all of these, and the recorder's signature over that. Beside t
 last number and hash, signed. So an entry that was changed, inserted, removed or moved breaks the chain; a
 tail that was cut off is missed by the head; an older copy of both is told by a head known from elsewhere.
 
-It holds no personal data of callers (DESIGN 5): keys that would carry some are refused.
+It holds no personal data of callers: keys that would carry some are refused.
 """
 
 from __future__ import annotations

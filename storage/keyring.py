@@ -1,4 +1,4 @@
-"""The keyring: the private half of each recording's key pair, sealed to the vault's key (DESIGN 5).
+"""The keyring: the private half of each recording's key pair, sealed to the vault's key.
 
 It is a file of its own, apart from the index, so that it can be left out of backups with history: deleting a
 row here is what makes a recording unreadable, wherever copies of its sealed file may be. What is deleted is

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ import pytest
 from bystander.cli import main
 from bystander.custody import persons
 from bystander.custody.desk import Desk, Rules
+from bystander.custody.journal import Journal, JournalProblem
 from bystander.custody.persons import NewPerson
 from bystander.retention import clock
 from bystander.storage.identity import new_identity, recipient_text, write_identity
@@ -104,6 +106,18 @@ class Bureau:
     def refusals(self) -> list[str]:
         """Return why acts were refused, in order."""
         return [facts["why"] for facts in self.journal("refused")]
+
+
+@contextmanager
+def full_journal() -> Iterator[None]:
+    """The disk takes no more of any journal."""
+
+    def full(*_: Any) -> int:
+        raise JournalProblem("No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "append", full)
+        yield
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ import pytest
 
 from bystander.custody import listening, persons, protocols, rights
 from bystander.custody.desk import CustodyProblem, Desk, Refused, Rules
-from bystander.custody.journal import Journal, JournalProblem
+from bystander.custody.journal import JournalProblem
 from bystander.custody.listening import Ask
 from bystander.retention.erasure import Cause, Eraser
 from bystander.storage.agefile import SealProblem
 from bystander.storage.identity import new_identity, recipient_text
 from bystander.storage.index import Index
-from tests.bureau import DAY_NS, Bureau
+from tests.bureau import DAY_NS, Bureau, full_journal
 from tests.vaultkit import name_of
 
 FILLED = dict.fromkeys(protocols.REQUIRED, "said")
@@ -278,18 +278,10 @@ def test_r13_r18_r10_what_happens_while_it_is_opened_is_heeded(
     assert refusal(bureau, ask(bureau)) == code
 
 
-def test_r14_no_protocol_without_its_entry_and_no_hearing_without_either(
-    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_r14_no_protocol_without_its_entry_and_no_hearing_without_either(bureau: Bureau) -> None:
     """The disk takes no more of the journal."""
-
-    def full(*_: Any) -> int:
-        raise JournalProblem("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "append", full)
-        with pytest.raises(JournalProblem):
-            bureau.at(lambda desk: listening.begin(desk, ask(bureau)))
+    with full_journal(), pytest.raises(JournalProblem):
+        bureau.at(lambda desk: listening.begin(desk, ask(bureau)))
     assert bureau.at(lambda desk: protocols.protocols(desk.index)) == []
 
 

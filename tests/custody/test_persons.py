@@ -14,7 +14,7 @@ from bystander.cli import main
 from bystander.config import load
 from bystander.custody import listening, persons, rotation
 from bystander.custody.desk import CustodyProblem, Desk, Refused
-from bystander.custody.journal import Journal, JournalProblem
+from bystander.custody.journal import JournalProblem
 from bystander.custody.listening import Ask
 from bystander.custody.persons import NewPerson, Person
 from bystander.housekeeping import Housekeeping
@@ -24,7 +24,7 @@ from bystander.storage.identity import new_identity, recipient_text
 from bystander.storage.index import Index
 from bystander.storage.keyring import KeyringProblem
 from bystander.vault import OpenVault, settle_rotation
-from tests.bureau import DAY_NS, Bureau, write_keys
+from tests.bureau import DAY_NS, Bureau, full_journal, write_keys
 from tests.vaultkit import name_of
 
 KEY = ("--identity", "Anna.txt")
@@ -239,18 +239,10 @@ def test_r13_a_revocation_that_was_cut_short_is_finished_by_the_next(bureau: Bur
     ]
 
 
-def test_r13_nobody_has_a_copy_before_the_journal_says_so(
-    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_r13_nobody_has_a_copy_before_the_journal_says_so(bureau: Bureau) -> None:
     """A journal that the disk does not take: nobody is entered, and no copy is given."""
-
-    def full(*_: Any) -> int:
-        raise JournalProblem("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "append", full)
-        with pytest.raises(JournalProblem):
-            bureau.add("Jan")
+    with full_journal(), pytest.raises(JournalProblem):
+        bureau.add("Jan")
     assert len(bureau.kit.keyring.copies()) == 2
     assert len(bureau.at(lambda desk: persons.register(desk.index))) == 2
 

@@ -215,17 +215,22 @@ def test_c23_the_receiver_has_what_the_capture_misses(scene: Scene, line: Line, 
 PUBLIC = ("198.51.100.1", 31000), ("203.0.113.7", 42000)
 
 
+def both_are_heard(scene: Scene, line: Line, play: Play) -> None:
+    """They talk until the fifth second, and each is on their own side."""
+    converse(scene, line)
+    line.bye(5)
+    heard = play(scene)
+    assert heard.call["verdict"] == "recorded"
+    assert heard.heard(0.05, 3.9) == BOTH
+
+
 def test_c9_behind_nat_whatever_the_port_is_mapped_to(scene: Scene, line: Line, play: Play) -> None:
     """The caller's description names a private address; its media comes from a public one, another port."""
     line.caller_sip = (PUBLIC[0][0], 5060)
     line.invite(0, sdp("192.168.1.5", 4000))
     line.answer(1)
     line.caller_media = PUBLIC[0]
-    converse(scene, line)
-    line.bye(5)
-    heard = play(scene)
-    assert heard.call["verdict"] == "recorded"
-    assert heard.heard(0.05, 3.9) == BOTH
+    both_are_heard(scene, line, play)
 
 
 def test_c9_both_behind_nat_that_keeps_ports(scene: Scene, line: Line, play: Play) -> None:
@@ -233,11 +238,7 @@ def test_c9_both_behind_nat_that_keeps_ports(scene: Scene, line: Line, play: Pla
     line.invite(0, sdp("192.168.1.5", 31000))
     line.answer(1, sdp("10.77.0.9", 42000))
     line.caller_media, line.callee_media = PUBLIC
-    converse(scene, line)
-    line.bye(5)
-    heard = play(scene)
-    assert heard.call["verdict"] == "recorded"
-    assert heard.heard(0.05, 3.9) == BOTH
+    both_are_heard(scene, line, play)
 
 
 def test_c9_both_behind_nat_that_maps_ports(scene: Scene, line: Line, play: Play) -> None:
@@ -246,11 +247,7 @@ def test_c9_both_behind_nat_that_maps_ports(scene: Scene, line: Line, play: Play
     line.invite(0, sdp("192.168.1.5", 4000))
     line.answer(1, sdp("10.77.0.9", 4000))
     line.caller_media, line.callee_media = PUBLIC
-    converse(scene, line)
-    line.bye(5)
-    heard = play(scene)
-    assert heard.call["verdict"] == "recorded"
-    assert heard.heard(0.05, 3.9) == BOTH
+    both_are_heard(scene, line, play)
 
 
 def test_c9_two_calls_behind_the_same_nat_are_not_guessed_at(scene: Scene, line: Line, play: Play) -> None:

@@ -328,6 +328,20 @@ def test_a_new_key_by_reinvite(scene: Scene, line: Line, play: Play, keys: Keys)
     assert heard.heard(0.05, 3.9) == BOTH
 
 
+def in_three_parts(
+    scene: Scene, line: Line, play: Play, keys: Keys, secured: tuple[bool, bool, bool]
+) -> None:
+    """Both talk for six seconds, each two seconds of them secured or not, and all of it is heard."""
+    for talk, sender in ((line.says(), keys.caller), (line.replies(), keys.callee)):
+        for part, (from_s, secure_now) in enumerate(zip((1, 3.06, 5.06), secured, strict=True)):
+            say(scene, talk, sender if secure_now else None, from_s, 3 + 2 * part)
+            talk.ts += 480
+    line.bye(7)
+    heard = play(scene)
+    assert heard.heard(0.05, 1.95) == heard.heard(2.15, 3.9) == heard.heard(4.15, 5.9) == BOTH
+    silent_or_right(heard)
+
+
 @pytest.mark.parametrize("by", ["caller", "callee"])
 def test_plain_becomes_srtp_and_plain_again(
     scene: Scene, line: Line, play: Play, keys: Keys, by: str
@@ -339,16 +353,7 @@ def test_plain_becomes_srtp_and_plain_again(
     own, other = (keys.caller, keys.callee) if by == "caller" else (keys.callee, keys.caller)
     line.reinvite(3, secure(ours, own), secure(theirs, other), cseq=2, by=by)
     line.reinvite(5, sdp(*ours), sdp(*theirs), cseq=3, by=by)
-    for talk, sender in ((line.says(), keys.caller), (line.replies(), keys.callee)):
-        say(scene, talk, None, 1, 3)
-        talk.ts += 480
-        say(scene, talk, sender, 3.06, 5)
-        talk.ts += 480
-        say(scene, talk, None, 5.06, 7)
-    line.bye(7)
-    heard = play(scene)
-    assert heard.heard(0.05, 1.95) == heard.heard(2.15, 3.9) == heard.heard(4.15, 5.9) == BOTH
-    silent_or_right(heard)
+    in_three_parts(scene, line, play, keys, secured=(False, True, False))
 
 
 def test_srtp_becomes_plain_and_srtp_again(scene: Scene, line: Line, play: Play, keys: Keys) -> None:
@@ -358,16 +363,7 @@ def test_srtp_becomes_plain_and_srtp_again(scene: Scene, line: Line, play: Play,
     line.reinvite(
         5, secure(line.caller_media, keys.caller), secure(line.callee_media, keys.callee), cseq=3, by="callee"
     )
-    for talk, sender in ((line.says(), keys.caller), (line.replies(), keys.callee)):
-        say(scene, talk, sender, 1, 3)
-        talk.ts += 480
-        say(scene, talk, None, 3.06, 5)
-        talk.ts += 480
-        say(scene, talk, sender, 5.06, 7)
-    line.bye(7)
-    heard = play(scene)
-    assert heard.heard(0.05, 1.95) == heard.heard(2.15, 3.9) == heard.heard(4.15, 5.9) == BOTH
-    silent_or_right(heard)
+    in_three_parts(scene, line, play, keys, secured=(True, False, True))
 
 
 def test_a_refused_reinvite_leaves_the_call_protected(
