@@ -52,10 +52,7 @@ def extract(
     ] = None,
 ) -> int:
     """Write the calls of capture files as plain WAVs and calls.json."""
-    settings = _settings(config, office_number or [], office_network or [])
-    if tls_keylog is not None:
-        capture = settings.capture.model_copy(update={"tls_keylog": tls_keylog})
-        settings = settings.model_copy(update={"capture": capture})
+    settings = _settings(config, office_number or [], office_network or [], tls_keylog)
     from bystander.extract import extract as extract_calls
 
     with progress("reading", hidden=json, of_bytes=True) as shown:
@@ -63,7 +60,7 @@ def extract(
             captures,
             out,
             settings,
-            keep_unclaimed=keep_unclaimed or settings.recording.keep_unclaimed,
+            keep_unclaimed=keep_unclaimed,
             progress=shown,
         )
     if json:
@@ -105,7 +102,12 @@ def run(
     )
 
 
-def _settings(config: Path | None, numbers: list[str], networks: list[str]) -> Config:
+def _settings(
+    config: Path | None, numbers: list[str], networks: list[str], tls_keylog: Path | None
+) -> Config | None:
+    """Return what files and options say; None where nothing was said, and then none of it is loaded."""
+    if config is None and tls_keylog is None and not numbers and not networks:
+        return None
     from bystander.config import Config, load, settings
 
     known = load(config) if config else Config()
@@ -116,16 +118,19 @@ def _settings(config: Path | None, numbers: list[str], networks: list[str]) -> C
             "networks": known.office.networks + given.networks,
         }
     )
-    return known.model_copy(update={"office": office})
+    capture = (
+        known.capture if tls_keylog is None else known.capture.model_copy(update={"tls_keylog": tls_keylog})
+    )
+    return known.model_copy(update={"office": office, "capture": capture})
 
 
-def _tell(result: dict[str, Any], out: Path, settings: Config, *, table: bool) -> None:
+def _tell(result: dict[str, Any], out: Path, settings: Config | None, *, table: bool) -> None:
     found = result["calls"]
     if table:
         screen = console()
         from bystander.render import calls_table, legend
 
-        for line in calls_table(found, out, screen.width, settings.zone()):
+        for line in calls_table(found, out, screen.width, settings.zone() if settings else None):
             screen.print(line)
         if any(call["recording"] for call in found):
             screen.print(legend(found))

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from bystander.config_digits import Digits
 from bystander.config_hep import Hep
 from bystander.config_vault import Announcement, Custody, Retention, Space, Vault
+from bystander.defaults import LINGER_S, MEDIA_TIMEOUT_S, UNCLAIMED_S
 from bystander.errors import UserError
 from bystander.retention.terms import Terms
 from bystander.section import STATE, Section, host_and_port
@@ -94,9 +95,9 @@ class Recording(Section):
     spool: Path = STATE / "spool"
     index: Path = STATE / "index.sqlite"
     keep_unclaimed: bool = False
-    unclaimed_s: Seconds = 30.0
-    linger_s: Seconds = 5.0
-    media_timeout_s: Seconds = 120.0
+    unclaimed_s: Seconds = UNCLAIMED_S
+    linger_s: Seconds = LINGER_S
+    media_timeout_s: Seconds = MEDIA_TIMEOUT_S
     exclude: Numbers = ()
 
     def excludes(self, *numbers: str) -> bool:

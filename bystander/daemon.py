@@ -28,7 +28,7 @@ from bystander.process import lock_spool, prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
 from bystander.room import Room
 from bystander.saying import begin as saying_thread
-from bystander.settings import call_settings, excluded_by
+from bystander.settings import call_settings, excluded_by, reading_settings
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.ring import Ring
@@ -195,7 +195,9 @@ class Recorder:
         return 1 if problems else 0
 
     async def _read(self, paths: list[Path]) -> list[str]:
-        self._pipeline.expect_opened(await asyncio.to_thread(opened_beforehand, paths, self._config))
+        self._pipeline.expect_opened(
+            await asyncio.to_thread(opened_beforehand, paths, reading_settings(self._config))
+        )
         with open_captures(paths) as source:
             blocks = source.blocks()
             # Read in a thread: a pipe that gives nothing for a while does not keep calls from the index.

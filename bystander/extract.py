@@ -9,24 +9,26 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bystander import __version__
 from bystander.cases import close_both_ways
-from bystander.config import Config
 from bystander.counts import skipped, tables, tunnelled
 from bystander.errors import UserError
 from bystander.finish import finish
 from bystander.finished import Finished, Orphan
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import prepare_process
+from bystander.readingsettings import ReadingSettings
 from bystander.report import rfc3339
-from bystander.settings import call_settings, excluded_by
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
 from bystander.storage.spool import Spool
 from bystander.tlsread import opened_beforehand, unread
 from bystander.writer import Writer
+
+if TYPE_CHECKING:
+    from bystander.config import Config
 
 #: (bytes read, bytes in all)
 Progress = Callable[[int, int], None]
@@ -46,7 +48,7 @@ def extract(
     recordings; calls finished before that are kept and listed.
     """
     prepare_process()
-    config = settings or Config()
+    how = _how(settings)
     try:
         out.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".spool-", dir=out))
@@ -54,20 +56,20 @@ def extract(
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with -o") from error
     work = _Extraction(out)
     try:
-        opened = opened_beforehand(captures, config)
+        opened = opened_beforehand(captures, how)
         with open_captures(captures) as source:
             spool = Spool(folder)
             writer = Writer(work.take)
             pipeline = Pipeline(
                 PipelineSettings(
-                    calls=call_settings(config, patient=True),
+                    calls=how.calls,
                     root=out,
                     target=work.name,
-                    excluded=lambda call: excluded_by(config, call),
-                    digits=config.digits.settings(),
-                    keep_unclaimed=keep_unclaimed,
+                    excluded=how.excluded,
+                    digits=how.digits,
+                    keep_unclaimed=keep_unclaimed or how.keep_unclaimed,
                     orphan_target=lambda _, stream: Path(f"unclaimed_{stream}.wav"),
-                    tls_ports=config.capture.tls_ports,
+                    tls_ports=how.tls_ports,
                 ),
                 spool,
                 writer.submit,
@@ -100,6 +102,14 @@ def extract(
         name, why = work.failed
         raise UserError(f"cannot write {name}: {why}; make room or choose another folder with -o")
     return result
+
+
+def _how(config: Config | None) -> ReadingSettings:
+    if config is None:
+        return ReadingSettings()
+    from bystander.settings import reading_settings
+
+    return reading_settings(config)
 
 
 def counters_of(pipeline: Pipeline) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bystander.config import Config
-from bystander.sniffer.calls import Call, CallSettings
+from functools import partial
 
-#: A capture file is all there is: nothing is gained by giving up on a stream before its end.
-_FOREVER_S = 10 * 365 * 86_400.0
+from bystander.config import Config
+from bystander.readingsettings import FOREVER_S, ReadingSettings
+from bystander.sniffer.calls import Call, CallSettings
 
 
 def call_settings(config: Config, *, patient: bool = False) -> CallSettings:
@@ -15,7 +15,7 @@ def call_settings(config: Config, *, patient: bool = False) -> CallSettings:
     return CallSettings(
         linger_s=recording.linger_s,
         media_timeout_s=recording.media_timeout_s,
-        unclaimed_s=_FOREVER_S if patient else recording.unclaimed_s,
+        unclaimed_s=FOREVER_S if patient else recording.unclaimed_s,
         office=config.office.office(),
     )
 
@@ -23,3 +23,15 @@ def call_settings(config: Config, *, patient: bool = False) -> CallSettings:
 def excluded_by(config: Config, call: Call) -> str | None:
     """Return "configuration" for a call that is excluded from recording by policy, else None."""
     return "configuration" if config.recording.excludes(call.caller, call.callee) else None
+
+
+def reading_settings(config: Config) -> ReadingSettings:
+    """Return how capture files are read by a configuration."""
+    return ReadingSettings(
+        calls=call_settings(config, patient=True),
+        digits=config.digits.settings(),
+        excluded=partial(excluded_by, config),
+        keep_unclaimed=config.recording.keep_unclaimed,
+        tls_ports=config.capture.tls_ports,
+        tls_keylog=config.capture.tls_keylog,
+    )

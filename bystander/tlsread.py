@@ -6,24 +6,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bystander.config import Config
 from bystander.sniffer.tcp import TimedMessage
 from bystander.sniffer.tls import TlsConnections
 
 if TYPE_CHECKING:
+    from bystander.config import Config
+    from bystander.readingsettings import ReadingSettings
     from bystander.tshark import LiveOpener
 
 
-def opened_beforehand(captures: Sequence[Path], config: Config) -> list[TimedMessage]:
+def opened_beforehand(captures: Sequence[Path], settings: ReadingSettings) -> list[TimedMessage]:
     """Return the messages of the TLS connections in capture files, in order of time; none without a key log.
 
     Raises UserError, CaptureError.
     """
-    if config.capture.tls_keylog is None:
+    if settings.tls_keylog is None:
         return []
     from bystander.tshark import open_files
 
-    return open_files(captures, config.capture.tls_keylog, config.capture.tls_ports)
+    return open_files(captures, settings.tls_keylog, settings.tls_ports)
 
 
 def opener_of(config: Config, tell: Callable[[str, str], None]) -> LiveOpener | None:
