@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from bystander import digits, extract, filing, heplistener, recovery, saying, tshark, undecoded, writer
-from bystander.cli import app
+from bystander.cli import app, main
 from bystander.sniffer import (
     arena,
     callfacts,
@@ -38,6 +38,7 @@ from tests.test_ordinance import defined
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests/data"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 MIB = 1 << 20
 
 
@@ -225,3 +226,20 @@ def test_commands_and_options_that_a_page_shows_are_there(page: Path) -> None:
 def test_the_manifest_knows_the_captures() -> None:
     manifest = json.loads((DATA / "manifest.json").read_text())["captures"]
     assert {capture["file"] for capture in manifest} == {path.name for path in DATA.glob("*.pcap")}
+
+
+def test_the_readme_shows_what_the_demo_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = re.search(r"extract (tests/data\S+) -o (\S+) --show --office-number '(.*)'", MAKEFILE)
+    assert recipe is not None
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    captures = sorted(str(path) for path in ROOT.glob(recipe[1]))
+    office = recipe[3].replace("$$", "$")
+    assert main(["extract", *captures, "-o", recipe[2], "--show", "--office-number", office]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = [block for block in re.findall(r"^```\n(.*?)^```", readme, re.M | re.S) if "↗" in block]
+    for line in shown.splitlines():
+        assert line == "..." or line in printed
