@@ -67,12 +67,14 @@ def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]]) -> _T:
 
 async def desk_of(settings: Config, vault: OpenVault, index: Index, actor: str) -> Desk:
     """Return the desk at which somebody acts. Its time never runs behind trusted time: a clock that was set
-    back gives nobody an authorisation back that is over.
+    back gives nobody an authorisation back that is over. One set forward ends authorisations, and destroys no
+    key.
     """
     from bystander.custody.desk import Desk, Rules
-    from bystander.retention.clock import trusted_time
+    from bystander.retention.clock import Reading, judge, trusted_time
 
     trusted = await trusted_time(index)
+    steady = judge(trusted, None, Reading.now(), settings.retention.clock_bound_ns, what_next="").ok
     return Desk(
         index,
         vault.keyring,
@@ -82,6 +84,7 @@ async def desk_of(settings: Config, vault: OpenVault, index: Index, actor: str) 
         actor,
         max(time.time_ns(), 0 if trusted is None else trusted.wall_ns),
         Rules(settings.custody.two_persons, settings.custody.protocol_days),
+        None if steady or trusted is None else trusted.wall_ns,
     )
 
 

@@ -57,7 +57,9 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that an act of custody touches. ``zone`` is the office's (None: the machine's)."""
+    """All that an act of custody touches. ``zone`` is the office's (None: the machine's). ``sure_ns`` is the
+    time that is known for sure, where the clock has leapt (None: it has not).
+    """
 
     index: Index
     keyring: Keyring
@@ -67,6 +69,12 @@ class Desk:
     actor: str
     now_ns: int
     rules: Rules = Rules()
+    sure_ns: int | None = None
+
+    @property
+    def sure_day(self) -> date:
+        """The day until which nothing that cannot be undone is done by the clock alone."""
+        return self.today if self.sure_ns is None else self.local(self.sure_ns).date()
 
     @property
     def today(self) -> date:

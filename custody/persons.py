@@ -274,7 +274,9 @@ async def renew(
 
 
 async def lapse(desk: Desk) -> list[Person]:
-    """Destroy the copies of those whose authorisation is over; return them. The last copy stays, unusable."""
+    """Destroy the copies of those whose authorisation is over; return them. The last copy stays, unusable,
+    and so does, while the clock has leapt, that of one whose authorisation is over by the clock alone.
+    """
     if not await _over(desk):
         return []
     ended = []
@@ -306,7 +308,9 @@ def _may_listen(desk: Desk, who: Person) -> bool:
 
 async def _over(desk: Desk) -> list[Person]:
     """Return those who have a copy and may not have it any more."""
-    return [who for who in await holders(desk) if not _may_listen(desk, who)]
+    return [
+        who for who in await holders(desk) if who.role != "listener" or who.state(desk.sure_day) not in ABLE
+    ]
 
 
 async def _is_last(desk: Desk, who: Person) -> bool:

@@ -282,6 +282,24 @@ def test_r13_a_clock_set_back_makes_nobody_valid_again(
     assert office.journal("person-lapsed") == [{"person": 3}]
 
 
+def test_r13_a_clock_set_forward_destroys_nobodys_key(
+    office: Bureau, refused: Callable[..., str], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By that clock nobody may listen; put right, everybody can again."""
+    office.add("Jan", valid_until="2098-12-31")
+    write_keys("Jan")
+    hear = (
+        "listen", name_of(1), "--case", "K", "--purpose", "security", "--justification", "j",
+        "--identity", "Jan.txt", "--player", "cat > heard.wav",
+    )  # fmt: skip
+    copies = len(office.kit.keyring.copies())
+    with monkeypatch.context() as patch:
+        patch.setattr("bystander.desks.time.time_ns", lambda: 4_070_908_800 * 10**9)  # 2099
+        assert "lapsed" in refused(*hear) and not Path("heard.wav").exists()
+    assert len(office.kit.keyring.copies()) == copies and office.journal("person-lapsed") == []
+    assert run(*hear)["persons"] == ["Jan"]
+
+
 def test_r13_the_recorder_takes_the_keys_of_the_lapsed_at_night(office: Bureau) -> None:
     """Also when nobody gives a command: with each new day."""
     office.add("Jan", valid_until="2026-09-05")
