@@ -143,16 +143,11 @@ def media_of(
 def other_stream_object(stream: Stream | RecoveredStream, claimed: ClaimedStream) -> dict[str, Any]:
     """Describe a stream of a call that is noted, but not recorded: what it is, and what came of it."""
     described = stream_object(
-        src=stream.src,
-        dst=stream.dst,
-        ssrc=stream.ssrc,
-        first_ns=stream.first_ns,
-        payload_types=stream.payload_types,
-        figures=stream.figures,
+        stream,
+        stream.figures,
         formats=claimed.formats,
         srtp=claimed.encrypted,
         by=claimed.by,
-        tunnel=stream.tunnel,
     )
     return {"kind": claimed.kind} | described
 

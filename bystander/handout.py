@@ -124,18 +124,13 @@ class HandOut:
             media.append(media_of(stream, file, memory, claimed, exchange))
             streams.append(
                 stream_object(
-                    src=stream.src,
-                    dst=stream.dst,
-                    ssrc=stream.ssrc,
-                    first_ns=stream.first_ns,
-                    payload_types=stream.payload_types,
-                    figures=figures,
+                    stream,
+                    figures,
                     formats=claimed.formats,
                     measures=measures,
                     heard=said,
                     srtp=claimed.encrypted or exchange is not None,
                     by=claimed.by,
-                    tunnel=stream.tunnel,
                 )
             )
         for number, ssrc in continued(heard).items():
@@ -188,15 +183,10 @@ class HandOut:
         stream, file, memory = taken
         self._counters["unclaimed"] += 1
         described = stream_object(
-            src=stream.src,
-            dst=stream.dst,
-            ssrc=stream.ssrc,
-            first_ns=stream.first_ns,
-            payload_types=stream.payload_types,
-            figures=stream.figures,
+            stream,
+            stream.figures,
             measures=stream.measures,
             heard=self._reports.forget(stream),
-            tunnel=stream.tunnel,
         )
         if self._settings.keep_unclaimed:
             root = self._settings.root

@@ -11,12 +11,13 @@ from bystander.decryption import Opening
 from bystander.digits import Mask, masked
 from bystander.finish import Written
 from bystander.quality import quality_object
-from bystander.sniffer.address import Endpoint, format_endpoint
+from bystander.sniffer.address import format_endpoint
 from bystander.sniffer.calls import Call
+from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.reports import Heard
 from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS, Format
 from bystander.sniffer.siprec import RecordingSession
-from bystander.sniffer.streams import Figures, Measures
+from bystander.sniffer.streams import Figures, Measures, Stream
 from bystander.sniffer.transfers import Transfer
 from bystander.verdict import Evidence, judge
 
@@ -60,40 +61,37 @@ def _clock_of(payload_types: list[int], formats: dict[int, Format]) -> int | Non
 
 
 def stream_object(
-    *,
-    src: Endpoint,
-    dst: Endpoint,
-    ssrc: int,
-    first_ns: int,
-    payload_types: list[int],
+    stream: Stream | RecoveredStream,
     figures: Figures,
+    *,
     formats: dict[int, Format] | None = None,
     measures: Measures | None = None,
     heard: Heard | None = None,
     srtp: bool = False,
     by: str | None = None,
-    tunnel: str = "",
 ) -> dict[str, Any]:
     """Describe one RTP stream; ``by`` is left out for a stream that no call claimed."""
-    codec = codec_of(payload_types, formats or {})
+    codec = codec_of(stream.payload_types, formats or {})
     owner = {} if by is None else {"by": by}
     return owner | {
-        "src": format_endpoint(src),
-        "dst": format_endpoint(dst),
-        "ssrc": f"{ssrc:#010x}",
+        "src": format_endpoint(stream.src),
+        "dst": format_endpoint(stream.dst),
+        "ssrc": f"{stream.ssrc:#010x}",
         "codec": codec,
-        "payload_types": sorted(payload_types),
+        "payload_types": sorted(stream.payload_types),
         "packets": figures.packets,
         "lost": figures.lost,
         "duplicates": figures.duplicates,
         "reordered": figures.reordered,
         "jitter_ms": round(figures.jitter_ms, 3),
-        "first_at": rfc3339(first_ns),
+        "first_at": rfc3339(stream.first_ns),
         "last_at": rfc3339(figures.last_ns),
         "srtp": srtp,
         "continues": None,
-        "quality": quality_object(figures, measures, codec, heard, _clock_of(payload_types, formats or {})),
-        "tunnel": tunnel or None,
+        "quality": quality_object(
+            figures, measures, codec, heard, _clock_of(stream.payload_types, formats or {})
+        ),
+        "tunnel": stream.tunnel or None,
     }
 
 

@@ -14,6 +14,7 @@ from bystander.digits import Pressed
 from bystander.finish import Written
 from bystander.report import call_object, codec_of, recording_object, rfc3339, stream_object
 from bystander.sniffer.calls import CallTable
+from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.sdp import Format
 from bystander.sniffer.sip import Arrival, Message, parse_message
 from bystander.sniffer.streams import Figures
@@ -66,15 +67,10 @@ FIGURES = Figures(999, 1, 2, 3, 0.20004, T0 + 20 * S, T0)
 
 
 def test_a_stream() -> None:
-    told = stream_object(
-        src=("10.0.0.1", 4000),
-        dst=("fe80::2", 4002),
-        ssrc=0xABC,
-        first_ns=T0,
-        payload_types=[101, 8],
-        figures=FIGURES,
-        by="caller",
+    stream = RecoveredStream(
+        1, ("10.0.0.1", 4000), ("fe80::2", 4002), 0xABC, T0, Path("media"), FIGURES, [101, 8]
     )
+    told = stream_object(stream, FIGURES, by="caller")
     assert told == {
         "by": "caller",
         "src": "10.0.0.1:4000",
@@ -94,10 +90,7 @@ def test_a_stream() -> None:
         "quality": None,
         "tunnel": None,
     }
-    nobody = stream_object(
-        src=("10.0.0.1", 1), dst=("10.0.0.2", 2), ssrc=1, first_ns=T0, payload_types=[], figures=FIGURES
-    )
-    assert "by" not in nobody
+    assert "by" not in stream_object(stream, FIGURES)
 
 
 def test_a_recording(tmp_path: Path) -> None:
