@@ -29,6 +29,8 @@ from bystander.sniffer.partyname import party_key
 MIN_COMMON: Final = 4
 #: Streams that may share one print; more is a tone or a melody, which proves nothing.
 MAX_SHARING: Final = 8
+#: Legs with a party in common that are looked at one by one.
+MAX_LOOKED_AT: Final = 64
 
 
 class Linker:
@@ -52,11 +54,12 @@ class Linker:
 
     def may_link(self, leg: Leg) -> bool:
         """Tell whether there is another leg that audio could prove to be of the same call."""
-        return any(
-            self._plausible(leg, other_leg)
-            for name in self._names.get(leg, ())
-            for other_leg in self._by_name[name]
-        )
+        for name in self._names.get(leg, ()):
+            for number, other_leg in enumerate(self._by_name[name]):
+                # A city calls one number: among so many there may be one, and audio tells at less cost.
+                if number >= MAX_LOOKED_AT or self._plausible(leg, other_leg):
+                    return True
+        return False
 
     def note(self, leg: Leg, claimed: ClaimedStream, prints: frozenset[int]) -> None:
         """Take the prints of a stream of a leg, and link the leg with those that carry the same audio."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bystander.sniffer.calls import CallTable
+from bystander.sniffer.linking import MAX_LOOKED_AT, Linker
 
 A, B = ("10.0.0.1", 4000), ("10.0.0.2", 5000)
 
@@ -134,3 +135,29 @@ def test_c7_music_on_hold_does_not_join_strangers(kit: Any) -> None:
     for stream, voice in zip(streams, (1, 2, 3, 2), strict=True):
         table.stream_heard(stream, prints_of(voice))
     assert [call.linked_call_ids for call in table.advance(kit.at_ns(30))] == [[], []]
+
+
+def test_a_city_that_calls_one_number_is_not_gone_through_at_each_calls_end(
+    kit: Any, monkeypatch: Any
+) -> None:
+    """Else what a call costs at its end grows with the number of calls to the office."""
+    looked = []
+    plausible = Linker._plausible
+    monkeypatch.setattr(
+        Linker, "_plausible", lambda self, *legs: looked.append(legs) or plausible(self, *legs)
+    )
+    table = CallTable()
+    streams = []
+    for number in range(3 * MAX_LOOKED_AT):
+        scene = kit.Scene(
+            call_id=f"call-{number}", from_tag=f"f{number}", from_header=f"<sip:60012{number:04}@x>"
+        )
+        ends = ("10.0.0.1", 4000 + 2 * number), ("10.0.0.2", 4000 + 2 * number)
+        table.feed(scene.request(number / 1000, "INVITE", 1, kit.sdp(*ends[0])))
+        table.feed(scene.response(1 + number / 1000, 200, 1, kit.sdp(*ends[1])))
+        streams.append(kit.stream(*ends, 2, 9))
+        table.stream_started(streams[-1])
+    for stream in streams:
+        table.may_be_relayed(stream)
+    assert len(looked) <= 2 * MAX_LOOKED_AT * len(streams), "of each party"
+    assert table.may_be_relayed(streams[0]), "in doubt the audio tells"
