@@ -19,14 +19,14 @@ from bystander.sniffer.crypto import SrtpKey
 from bystander.sniffer.keeping import STEP
 from bystander.sniffer.protection import PERHAPS, PROTECTED
 from bystander.sniffer.replayed import Replayed, replay
-from bystander.sniffer.srtp import open_packets
 from bystander.sniffer.stream import ENDING_PACKETS
 
 #: Bytes that are looked at to tell ciphertext from G.711, and the fewest that tell.
 _LOOKED_AT: Final = 1 << 16
 _TELLING: Final = 1024
-#: Of streams that are said to be plain so much is looked at, all over their longest run.
-_GLANCED_AT: Final = 4096
+#: Of streams that are said to be plain so many pieces are looked at, all over their longest run. (Single
+#: bytes all over it would cost as many waits for memory.)
+_PIECES: Final = 4
 #: Chi-squared of bytes evenly spread over 256 values is 255, with a deviation of 23; of 1024 bytes of speech
 #: or music in G.711, 800 and more.
 _EVEN: Final = 370.0
@@ -45,6 +45,9 @@ def open_whole(
     whole: list[PacketRun], ssrc: int, keys: list[SrtpKey], state: str
 ) -> tuple[Opening, Replayed | None]:
     """Return what became of whole packets, and the media that they held."""
+    # Most offices have no SRTP, and need no library for it.
+    from bystander.sniffer.srtp import open_packets
+
     run = PacketRun.join(whole)
     result = open_packets(run, ssrc, keys)
     decrypted, left = result.run, run.take(np.flatnonzero(result.left))
@@ -68,6 +71,8 @@ def end_of(last: list[PacketRun], ssrc: int, keys: list[SrtpKey]) -> bytes:
     """Return the G.711 at the end of a stream kept whole, as it was sent; empty if it cannot be opened."""
     if not last or not keys:
         return b""
+    from bystander.sniffer.srtp import open_packets
+
     run = PacketRun.join(last)
     run = run.take(np.arange(max(0, len(run) - ENDING_PACKETS), len(run)))
     run = open_packets(run.take(np.flatnonzero((run.pt == PCMA) | (run.pt == PCMU))), ssrc, keys).run
@@ -109,7 +114,8 @@ def _noise(media: Replayed) -> bool:
 def is_ciphertext(runs: Sequence[Run]) -> bool:
     """Tell whether what was taken for G.711, as descriptions had it, is ciphertext all through."""
     longest = max(runs, key=lambda run: len(run.samples)).samples
-    return bool(_spread(longest[:: max(1, len(longest) // _GLANCED_AT)][:_GLANCED_AT]))
+    begins = range(0, len(longest), max(_TELLING, len(longest) // _PIECES))
+    return bool(_spread(np.concatenate([longest[at : at + _TELLING] for at in begins])))
 
 
 def _spread(content: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool | None:
