@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bystander.config import Config, settings
+from bystander.readingsettings import ReadingSettings
 from bystander.sniffer.tcp import Segment
 from bystander.sniffer.tls import TlsConnections
 from bystander.tlsread import UnreadWatch, opened_beforehand, opener_of, unread
@@ -55,7 +56,7 @@ def test_the_advice_is_what_can_be_done(has_keylog: bool) -> None:
 
 
 def test_without_a_key_log_nothing_is_opened(tmp_path: Path) -> None:
-    assert opened_beforehand([tmp_path / "none.pcap"], Config()) == []
+    assert opened_beforehand([tmp_path / "none.pcap"], ReadingSettings()) == []
     assert opener_of(Config(), lambda what, text: None) is None
 
 
