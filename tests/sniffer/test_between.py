@@ -79,11 +79,11 @@ def test_a_call_does_not_look_at_the_streams_of_other_hosts(kit: Any, monkeypatc
     for number in range(50):
         table.stream_started(kit.stream((f"10.8.0.{number}", 1), ("10.8.1.1", 2), 0, 20))
     monkeypatch.setattr(
-        "bystander.sniffer.calls.media_between",
+        "bystander.sniffer.owners.media_between",
         lambda _hosts, _legs, unclaimed: looked.extend(unclaimed),
     )
     monkeypatch.setattr(
-        "bystander.sniffer.calls.ending_media", lambda _leg, unclaimed: looked.extend(unclaimed)
+        "bystander.sniffer.owners.ending_media", lambda _leg, unclaimed: looked.extend(unclaimed)
     )
     for number in range(10):
         scene = kit.Scene(call_id=f"call-{number}@x")
