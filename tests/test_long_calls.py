@@ -43,8 +43,8 @@ class Side:
 
     @property
     def payload(self) -> NDArray[np.uint8]:
-        """uint8[n, 160], different in every packet."""
-        return np.random.default_rng(self.seed).integers(0, 256, (len(self.sent), 160), dtype=np.uint8)
+        """uint8[n, 160], different in every packet; of half of all values, or it would be ciphertext."""
+        return np.random.default_rng(self.seed).integers(0, 128, (len(self.sent), 160), dtype=np.uint8)
 
     def captured(self) -> tuple[Ints, NDArray[np.uint8]]:
         """When each frame is captured, ns, and the frames, uint8[n, FRAME]."""
