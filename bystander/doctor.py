@@ -53,7 +53,7 @@ class Host:
 
 @dataclass(slots=True)
 class Signalling:
-    """What was seen of SIP. ``unanswered`` counts INVITE, BYE and REGISTER that nothing came back for."""
+    """What was seen of SIP, and of whom."""
 
     messages: int = 0
     requests: int = 0

@@ -68,6 +68,7 @@ class Housekeeping:
         self._tasks: list[asyncio.Task[None]] = []
         self._trusted: clock.Reading | None = None
         self._lapsed_on: date | None = None
+        self._warned_on: date | None = None
         self.condition = Condition()
 
     async def begin(self, facts: dict[str, Any], *, live: bool) -> None:
@@ -165,9 +166,12 @@ class Housekeeping:
         )
         recorded, oldest_ns = rows[0]
         over_s = (time.time_ns() - max(since_ns, oldest_ns or time.time_ns())) / _S
-        self.condition.days_left = days_left(
-            self._room.bytes_free, self._room.reserve_bytes, recorded or 0, over_s
-        )
+        left = days_left(self._room.bytes_free, self._room.reserve_bytes, recorded or 0, over_s)
+        self.condition.days_left = left
+        today = datetime.now(self._config.zone()).date()
+        if left is not None and left < self._config.space.warn_days and self._warned_on != today:
+            self._warned_on = today
+            self._tell("room", f"at the rate of the last week the disk is full in {left:.1f} days; make room")
 
     async def _nights(self) -> None:
         """Sweep every night at the hour that the configuration says."""

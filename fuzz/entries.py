@@ -211,15 +211,12 @@ def capture(data: bytes) -> None:
         with open_captures([path]) as source:
             for block in source.blocks():
                 assert len(block) == 0 or int((block.offset + block.captured).max()) <= len(block.data)
-                frames_read["frames"] += len(block)
     except CaptureError:
         pass
 
 
-frames_read: Counter[str] = Counter()
-
 Entry = Callable[[bytes], None]
-#: Each with the words that a mutator may put in, where it splits text.
+#: The reader of each name; `pcap` and `pcapng` are one reader, with corpora of their own.
 ENTRIES: Final[dict[str, Entry]] = {
     "frames": frames,
     "tcp": tcp,
