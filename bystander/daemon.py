@@ -31,7 +31,7 @@ from bystander.saying import begin as saying_thread
 from bystander.settings import call_settings, excluded_by, reading_settings
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
-from bystander.sniffer.ring import Ring
+from bystander.sniffer.ring import HANDED_OVER_S, Ring
 from bystander.sniffer.sip import Arrival
 from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
@@ -261,6 +261,8 @@ class Recorder:
                     self._pipeline.take_opened(self._opener.turn())
                 self._take_hep()
                 self._pipeline.advance(time.time_ns())
+            # A call that ended just before the stop has its BYE in a block that the kernel still holds.
+            await asyncio.sleep(HANDED_OVER_S)
             for frames in ring.ready():
                 self._pipeline.feed(frames)
             self._take_hep()

@@ -27,7 +27,7 @@ from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.copies import Copies
 from bystander.sniffer.frames import Frames
 from bystander.sniffer.parse import FrameParser
-from bystander.sniffer.ring import Ring
+from bystander.sniffer.ring import HANDED_OVER_S, Ring
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.survey import Survey
 
@@ -277,7 +277,9 @@ def _until(ring: Ring, began: float, seconds: float, progress: Progress | None) 
             if progress is not None:
                 progress(int(time.monotonic() - began), int(seconds))
     except KeyboardInterrupt:
-        return
+        pass
+    time.sleep(HANDED_OVER_S)
+    yield from ring.ready()
 
 
 def _look(facts: Facts, blocks: Iterable[Frames], settings: Config, *, patient: bool) -> None:

@@ -3,8 +3,9 @@
 A ring's life: a packet socket with protocol 0, which receives nothing; the filter, the ring and its mapping
 are set up; binding it to the interface starts the capture, so that no unfiltered frame ever gets in; the
 interface is promiscuous from then until close (C25: a capture without it sees only broadcast). The kernel
-fills one block after the other and hands each over when it is full, or RETIRE_MS after its first frame, so
-that low traffic does not wait. The block goes back when its frames have been taken.
+fills one block after the other and hands each over when it is full, or within HANDED_OVER_S, so that low
+traffic does not wait: who stops reads once more after that time, or the last frames are lost. The block goes
+back when its frames have been taken.
 
 Nothing is ever sent: there is no code here that could, and outgoing frames are not captured either.
 
@@ -54,6 +55,9 @@ _ARPHRD_RAW_IP = (519, 768, 769, 776, 0xFFFE)  # raw IP, IPIP, IP6IP6, SIT, no h
 
 BLOCK_BYTES = 1 << 20
 RETIRE_MS = 20
+#: After so long the kernel has handed over what it had taken: its timer, of up to two ticks more than
+#: RETIRE_MS, notes a new block when it first finds it and closes it when it finds it again.
+HANDED_OVER_S = 0.1
 DEFAULT_RING_BYTES = 64 << 20
 _FRAME_BYTES = 2048  # of no meaning in TPACKET_V3, but checked for alignment
 
