@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
 import typer
@@ -66,7 +67,7 @@ from bystander.commands_supervise import supervise
 from bystander.commands_vault import init
 from bystander.commands_verify import journal, journal_export, journal_show, journal_verify, verify
 from bystander.errors import UserError
-from bystander.lang import Lang, prefer, refusal
+from bystander.lang import Lang, prefer, refusal, use
 from bystander.output import warn
 
 # Whatever else is installed beside us has no business with the configuration; looking for it takes time, too.
@@ -94,10 +95,14 @@ class _ReaderGone(Exception):  # noqa: N818  (nothing has failed)
 
 
 def _guarded(command: Callable[..., int]) -> Callable[..., int]:
-    """Keep a closed pipe from the framework, which would make it a failure."""
+    """Keep a closed pipe from the framework, which would make it a failure; and take `--lang`."""
+    known = signature(command, eval_str=True)
+    has_lang = "lang" in known.parameters
 
     @functools.wraps(command)
     def guarded(*arguments: Any, **options: Any) -> int:
+        if not has_lang:
+            use(options.pop("lang"))
         try:
             code = command(*arguments, **options)
             sys.stdout.flush()
@@ -105,6 +110,11 @@ def _guarded(command: Callable[..., int]) -> Callable[..., int]:
             raise _ReaderGone from None
         return code
 
+    if not has_lang:
+        lang = Parameter("lang", Parameter.KEYWORD_ONLY, default=None, annotation=Lang)
+        with_lang = known.replace(parameters=[*known.parameters.values(), lang])
+        guarded.__signature__ = with_lang  # type: ignore[attr-defined]
+        guarded.__annotations__ = command.__annotations__ | {"lang": Lang}
     return guarded
 
 

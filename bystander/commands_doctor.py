@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bystander.commands_record import Json
-from bystander.output import console, plain, print_json, progress
+from bystander.lang import said, shown, t, told
+from bystander.output import console, paragraph, plain, print_json, progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bystander.config import Config
-    from bystander.diagnosis import Finding
     from bystander.doctor import Facts
+    from bystander.finding import Finding
 
 _MARKS = {
     "fault": ("✘", "bold red"),
@@ -23,6 +24,8 @@ _MARKS = {
     "note": ("·", "cyan"),
     "good": ("✔", "green"),
 }
+_CODECS = {"encrypted": said("encrypted"), "unknown": said("unknown")}
+_WHAT = {"call": "call", "stream": "stream"}
 
 
 def doctor(
@@ -81,11 +84,11 @@ def _look(
 ) -> Facts:
     from bystander.doctor import look_at_files, look_at_wire
 
-    what = f"looking at {interface}" if interface else "reading"
-    with progress(what, hidden=hidden, of_bytes=not interface) as shown:
+    what = t("looking at {source}", source=interface) if interface else t("reading")
+    with progress(what, hidden=hidden, of_bytes=not interface) as bar:
         if interface:
-            return look_at_wire(interface, seconds, settings, shown)
-        return look_at_files(captures, settings, shown)
+            return look_at_wire(interface, seconds, settings, bar)
+        return look_at_files(captures, settings, bar)
 
 
 def _tell(screen: Console, facts: Facts, findings: list[Finding], lines: list[str]) -> None:
@@ -96,13 +99,17 @@ def _tell(screen: Console, facts: Facts, findings: list[Finding], lines: list[st
     screen.print()
     for finding in findings:
         mark, colour = _MARKS[finding.level]
-        screen.print(Text.assemble((f"{mark} ", colour), plain(finding.text)))
+        text = Text(paragraph(screen, plain(shown(finding.text)), f"{mark} ", "  "))
+        text.stylize(colour, 0, len(mark))
+        screen.print(text)
         if finding.advice:
-            screen.print(Text(f"  → {plain(finding.advice)}", "dim"))
+            screen.print(Text(paragraph(screen, plain(shown(finding.advice)), "  → ", "    "), "dim"))
     for problem in facts.problems:
-        screen.print(Text.assemble(("! ", "yellow"), plain(problem)))
+        screen.print(Text.assemble(("! ", "yellow"), plain(told(problem))))
     screen.print()
-    screen.print("Lines for the configuration (look at each: what was seen in a while is not all there is):")
+    screen.print(
+        t("Lines for the configuration (look at each: what was seen in a while is not all there is):")
+    )
     for line in lines:
         screen.print(f"  {plain(line)}" if line else "")
 
@@ -113,25 +120,51 @@ def _seen(facts: Facts) -> list[str]:
 
     seen, heard, talk = facts.survey, facts.signalling, facts.talk
     rate = seen.frames / facts.seconds if facts.seconds else 0.0
-    found = [
-        f"{facts.source}: {seen.frames:,} frames, {seen.bytes / 1e6:,.1f} MB in {facts.seconds:,.1f} s "
-        f"({rate:,.0f} frames/s)",
-        f"SIP    {heard.messages:,} messages" + _listed(heard.transports),
-        f"calls  {talk.answered} answered: {talk.whole} with both sides, {talk.one_way} with one, "
-        f"{talk.silent} with none",
-        f"media  {talk.streams} RTP streams"
-        + _listed(talk.codecs)
-        + f", {facts.counters['rtcp']:,} RTCP packets",
+    rtcp = t("{packets:,} RTCP {packets:packet|packets}", packets=facts.counters["rtcp"])
+    lines = [
+        (
+            "SIP",
+            t("{messages:,} {messages:message|messages}", messages=heard.messages)
+            + _listed(heard.transports),
+        ),
+        (
+            t("calls"),
+            t(
+                "{answered} answered: {whole} with both sides, {one_way} with one, {silent} with none",
+                answered=talk.answered,
+                whole=talk.whole,
+                one_way=talk.one_way,
+                silent=talk.silent,
+            ),
+        ),
+        (
+            t("media"),
+            t("{streams} RTP {streams:stream|streams}", streams=talk.streams)
+            + f"{_listed(talk.codecs)}, {rtcp}",
+        ),
     ]
     hosts = list(heard.hosts.values())
-    kinds = [f"{count} × {name}" for name, count in agents(hosts).most_common(8)]
+    kinds = [f"{count} × {plain(shown(name))}" for name, count in agents(hosts).most_common(8)]
     if kinds:
-        found.append(f"hosts  {len(hosts)}: " + "; ".join(map(plain, kinds)))
-    return found
+        lines.append((t("hosts"), f"{len(hosts)}: {'; '.join(kinds)}"))
+    width = max(len(name) for name, _ in lines) + 2
+    return [
+        t(
+            "{source}: {frames:,} {frames:frame|frames}, {megabytes:,.1f} MB in {seconds:,.1f} s "
+            "({rate:,.0f} frames/s)",
+            source=facts.source,
+            frames=seen.frames,
+            megabytes=seen.bytes / 1e6,
+            seconds=facts.seconds,
+            rate=rate,
+        ),
+        *(f"{name:<{width}}{value}" for name, value in lines),
+    ]
 
 
 def _listed(counted: Any) -> str:
-    parts = [f"{plain(name)} {count}" for name, count in counted.most_common(8)]
+    # "encrypted" and "unknown" are no names of codecs.
+    parts = [f"{plain(shown(_CODECS.get(name, name)))} {count}" for name, count in counted.most_common(8)]
     return f" ({', '.join(parts)})" if parts else ""
 
 
@@ -144,18 +177,27 @@ def _compare(captures: list[Path], settings: Config, *, as_json: bool) -> int:
         return 0
     screen = console()
     ours, theirs = found["bystander"], found["tshark"]
-    screen.print(f"Bystander  {len(ours['calls'])} calls, {len(ours['streams'])} RTP streams")
-    screen.print(
-        f"{plain(found['tshark_version'])}  {len(theirs['calls'])} calls, {len(theirs['streams'])} RTP "
-        "streams"
-    )
+    for name, view in (("Bystander", ours), (plain(found["tshark_version"]), theirs)):
+        many = t(
+            "{calls} {calls:call|calls}, {streams} RTP {streams:stream|streams}",
+            calls=len(view["calls"]),
+            streams=len(view["streams"]),
+        )
+        screen.print(f"{name}  {many}")
     if not found["differences"]:
-        screen.print("No difference.")
+        screen.print(t("No difference."))
     for difference in found["differences"]:
         screen.print(
-            f"{difference['what']:8} {plain(difference['key'])}: Bystander {plain(difference['bystander'])}, "
-            f"TShark {plain(difference['tshark'])}"
+            f"{t(_WHAT[difference['what']]):8} {plain(difference['key'])}: Bystander "
+            f"{_value(difference['bystander'])}, TShark {_value(difference['tshark'])}"
         )
         if difference["why"]:
-            screen.print(f"         {plain(difference['why'])}")
+            screen.print(f"         {told(difference['why'])}")
     return 0
+
+
+def _value(value: Any) -> str:
+    """Return how a call ended, how many packets a stream has, or that it was not seen."""
+    if value is None:
+        return t("none")
+    return t(value) if isinstance(value, str) else str(value)

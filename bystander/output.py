@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,23 @@ def console() -> Console:
 def warn(text: str) -> None:
     """Tell on stderr what went wrong, in one line."""
     sys.stderr.write(f"bystander: {one_line(text)}\n")
+
+
+def paragraph(screen: Console, text: str, first: str = "", then: str = "") -> str:
+    """Return running text as it is printed: on a terminal broken between words, elsewhere as it is.
+
+    ``first`` stands before the first line and ``then`` before the others.
+    """
+    if not screen.is_terminal:
+        return first + text
+    return textwrap.fill(
+        text,
+        max(screen.width, 40),
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @contextmanager

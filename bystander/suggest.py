@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Final
 
 from bystander.doctor import Facts, Host
+from bystander.lang import said
 
 #: The ring holds about so many seconds of what was seen, at its mean rate; peaks are several times as high.
 _RING_S: Final = 4
@@ -110,4 +111,4 @@ def _quoted(text: str) -> str:
 
 def agents(hosts: list[Host]) -> Counter[str]:
     """Count the kinds of telephones and servers, as they call themselves."""
-    return Counter(host.agent or "says nothing of itself" for host in hosts if host.messages)
+    return Counter(host.agent or said("says nothing of itself") for host in hosts if host.messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import string
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.main import get_command
 
-from bystander.cli import main
+from bystander.cli import app, main
 from bystander.custody import persons, protocols
 from bystander.custody.desk import PURPOSES
 from bystander.errors import UserError
-from bystander.lang import prefer, refusal, t, use
+from bystander.lang import prefer, refusal, said, shown, t, use
 from bystander.polish import REFUSED, TEXTS
 from bystander.verdict import VERDICTS
 from tests.bureau import Bureau
@@ -42,29 +44,39 @@ def modules(*rooms: str) -> Iterator[ast.Module]:
             yield ast.parse(path.read_text())
 
 
-def said() -> set[str]:
-    """What is handed to ``t`` as it stands, or by a name that a module gives to a text."""
+def texts_in(node: ast.AST) -> set[str]:
+    """The texts that stand in an expression, but not the pieces of an f-string."""
+    within = {id(one) for made in ast.walk(node) if isinstance(made, ast.JoinedStr) for one in ast.walk(made)}
+    return {
+        part.value
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and id(part) not in within
+    }
+
+
+def given() -> set[str]:
+    """What is handed to ``t`` or ``said`` as it stands, or by a name that a module gives to texts."""
     found = set()
     for module in modules("bystander"):
-        names = {
-            target.id: node.value.value
-            for node in module.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        names: dict[str, set[str]] = {}
+        for node in module.body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                names[node.targets[0].id] = values_of(node.value)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+                names[node.target.id] = values_of(node.value)
         for node in ast.walk(module):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t":
-                within = {id(one) for made in ast.walk(node.args[0]) if isinstance(made, ast.JoinedStr)
-                          for one in ast.walk(made)}  # fmt: skip
-                for part in ast.walk(node.args[0]):
-                    if id(part) in within:
-                        continue
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                        found.add(part.value)
-                    elif isinstance(part, ast.Name) and part.id in names:
-                        found.add(str(names[part.id]))
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("t", "said") and node.args:
+                by_name = [names[part.id] for part in ast.walk(node.args[0])
+                           if isinstance(part, ast.Name) and part.id in names]  # fmt: skip
+                found |= set().union(*by_name) if by_name else texts_in(node.args[0])
     return found
+
+
+def values_of(node: ast.expr) -> set[str]:
+    """The texts that a module gives a name to: those of a table are its values."""
+    if isinstance(node, ast.Dict):
+        return set().union(*(values_of(one) for one in node.values))
+    return texts_in(node) if isinstance(node, ast.Constant | ast.Tuple | ast.List) else set()
 
 
 def codes() -> set[str]:
@@ -83,7 +95,7 @@ def codes() -> set[str]:
 
 
 def test_every_text_is_in_both_languages_and_none_is_unused() -> None:
-    literal = said() - {"state", "verdict", "cause"}  # those are keys of what is shown
+    literal = given() - {"state", "verdict", "cause"}  # those are keys of what is shown
     assert len(literal) > 40
     assert literal | KEPT == set(TEXTS)
 
@@ -107,8 +119,8 @@ def test_what_is_filled_in_is_filled_in_in_both() -> None:
 def test_polish_is_written_in_polish_letters_and_nothing_stays_english() -> None:
     every = [*TEXTS.values(), *REFUSED.values()]
     assert set("".join(every)) & set("ąćęłńóśźż") == set("ąćęłńóśźż")
-    assert not [text for text in every if set(text) - set(string.printable + "ąćęłńóśźżŁŚŻÓ–…")]
-    assert [english for english, polish in TEXTS.items() if english == polish] == ["administrator"]
+    assert not [text for text in every if set(text) - set(string.printable + "ąćęłńóśźżŁŚŻÓ–…„”")]
+    assert [english for english, polish in TEXTS.items() if english == polish] == ["administrator", "media"]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +177,74 @@ def test_lists_and_figures_in_polish(configured: Bureau, capsys: pytest.CaptureF
     assert re.search(r"^do usunięcia: 3, zatrzymane: 0$", plan, re.MULTILINE)
     assert re.search(r"^nieprawidłowości: \d+ \(.* rozmowy: 3.* pliki: ", shown("verify"), re.MULTILINE)
     assert shown("persons", "list", "--lang", "en").count("listener") == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "polish"),
+    [
+        *(
+            (0, "0 strumieni"),
+            (1, "1 strumień"),
+            (2, "2 strumienie"),
+            (4, "4 strumienie"),
+            (5, "5 strumieni"),
+        ),
+        *((12, "12 strumieni"), (14, "14 strumieni"), (21, "21 strumieni"), (22, "22 strumienie")),
+        *((112, "112 strumieni"), (1003, "1003 strumienie")),
+    ],
+)
+def test_words_go_with_numbers(number: int, polish: str) -> None:
+    use("en")
+    streams = said("{streams} RTP {streams:stream|streams}", streams=number)
+    assert streams == f"{number} RTP stream{'s' * (number != 1)}"
+    assert shown(streams) == streams
+    use("pl")
+    assert shown(streams) == f"{polish} RTP"
+    # JSON is written from the same object.
+    assert json.loads(json.dumps(streams)) == streams
+
+
+def test_numbers_are_written_as_the_language_does() -> None:
+    text = "{packets:,} RTCP {packets:packet|packets}"
+    share = said("{lost} of {sent} RTP packets are missing ({share:.2%}).", lost=1, sent=1500, share=1 / 1500)
+    use("en")
+    assert t(text, packets=1204) == "1,204 RTCP packets"
+    assert shown(share) == "1 of 1500 RTP packets are missing (0.07%)."
+    use("pl")
+    assert t(text, packets=1204) == "1\u00a0204 pakiety RTCP"
+    assert shown(share) == "Brakujące pakiety RTP: 1 z 1500 (0,07%)."
+    some = said("{listed} and {more} more", listed="a, b", more=3)
+    assert shown(said("VLAN tags seen: {tags} (outer/inner).", tags=some)).startswith(
+        "Znaczniki VLAN: a, b i"
+    )
+
+
+def test_every_command_takes_the_language(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [(name, command) for name, command in get_command(app).commands.items()]  # type: ignore[attr-defined]
+    for name, command in commands:
+        commands += [(f"{name} {more}", one) for more, one in getattr(command, "commands", {}).items()]
+    assert len(commands) > 35
+    for name, command in commands:
+        options = {option for one in command.params for option in one.opts}
+        assert "--lang" in options or hasattr(command, "commands"), name
+    assert main(["hold", "list", "--lang", "de"]) == 1
+    assert "take en or pl" in capsys.readouterr().err
+
+
+def test_doctor_in_polish(capsys: pytest.CaptureFixture[str]) -> None:
+    capture = str(ROOT / "tests/data/srtp.pcap")
+    assert main(["doctor", capture, "--lang", "pl"]) == 0
+    screen = capsys.readouterr().out
+    assert re.search(
+        r"^rozmowy +odebrane: 1; słychać obie strony: 1, jedną: 0, żadnej: 0$", screen, re.MULTILINE
+    )
+    assert "! Strumienie szyfrowane (SRTP): 2 z 2;" in screen
+    assert not re.search(r"\b(the|of|and|are|seen|frames)\b", screen)
+    told = []
+    for language in ("en", "pl"):
+        assert main(["doctor", capture, "--json", "--lang", language]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
 
 
 def test_a_language_that_there_is_not() -> None:
