@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bystander.codecs.emodel import burst_ratio, mos, r_factor
 from bystander.rtcpview import rtcp_object
+from bystander.sniffer.delays import DelayFigures
+from bystander.sniffer.senderclock import agree, clock_slope
 
 if TYPE_CHECKING:
     from bystander.sniffer.reports import Heard
@@ -60,11 +62,24 @@ def quality_object(
         }
         if timed
         else None,
-        "clock_drift_ppm": _round(delays.drift_ppm, 2),
-        "clock_drift_error_ppm": _round(delays.drift_error_ppm, 2),
+        **_drift(delays, heard, clock_hz),
         "r_factor": _round(rating, 1),
         "mos_lq": None if rating is None else _round(mos(rating), 2),
         "rtcp": rtcp_object(heard, clock_hz),
+    }
+
+
+def _drift(delays: DelayFigures, heard: Heard | None, clock_hz: int | None) -> dict[str, Any]:
+    """Describe the drift of the sender's clock: by arrivals, or where those do not tell by what it says."""
+    told, source = (delays.drift_ppm, delays.drift_error_ppm), "arrivals"
+    if told[0] is None and delays.slope is not None and heard is not None and clock_hz:
+        said = clock_slope(heard.reported.reports, clock_hz)
+        if said is not None and agree(said, delays.slope):
+            told, source = said, "sender-reports"
+    return {
+        "clock_drift_ppm": _round(told[0], 2),
+        "clock_drift_error_ppm": _round(told[1], 2),
+        "clock_drift_source": None if told[0] is None else source,
     }
 
 

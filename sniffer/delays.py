@@ -12,7 +12,7 @@ counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,19 @@ _EDGES = np.array(EDGES_MS) * UNITS_PER_MS
 #: Seconds that a line of delays must have before its slope says anything.
 _LEAST_S: Final = 10
 #: A slope less certain than this (parts per million) is not told.
-_WORST_PPM: Final = 10.0
+WORST_PPM: Final = 10.0
 #: No crystal is off by more; a steeper line is of timestamps that count something else.
-_MOST_PPM: Final = 1000.0
+MOST_PPM: Final = 1000.0
 _SUMS: Final = 6
 
 Ints = NDArray[np.int64]
+
+
+class Slope(NamedTuple):
+    """How much faster one clock runs than another, and the standard error of that, parts per million."""
+
+    ppm: float
+    error_ppm: float
 
 
 @dataclass(slots=True, frozen=True)
@@ -39,7 +46,8 @@ class DelayFigures:
     """Delay variation over the ``seconds`` in which packets came, ms, and the drift of the sender's clock.
 
     ``drift_ppm`` is positive where the sender's clock is fast: packets come ever earlier than their
-    timestamps say. None: not known.
+    timestamps say. None: not known. ``slope`` is what it was taken from, however uncertain that is; None
+    where there is not even a line.
     """
 
     seconds: int = 0
@@ -48,6 +56,7 @@ class DelayFigures:
     most_ms: float = 0.0
     drift_ppm: float | None = None
     drift_error_ppm: float | None = None
+    slope: Slope | None = None
 
 
 #: Of a stream that was never timed.
@@ -102,8 +111,12 @@ class Delays:
         line: list[float] = self._line[stream].tolist()
         before: list[float] = self._longest[stream].tolist()
         median_ms, p95_ms = (min(_quantile(bins, share * seconds), most_ms) for share in (0.5, 0.95))
-        drift = _slope(line if line[0] >= before[0] else before)
-        return DelayFigures(seconds, median_ms, p95_ms, most_ms, *drift)
+        line = line if line[0] >= before[0] else before
+        slope = _slope(line)
+        told = slope is not None and line[0] >= _LEAST_S
+        if slope is None or not told or slope.error_ppm > WORST_PPM or abs(slope.ppm) > MOST_PPM:
+            return DelayFigures(seconds, median_ms, p95_ms, most_ms, slope=slope)
+        return DelayFigures(seconds, median_ms, p95_ms, most_ms, *slope, slope)
 
 
 def _quantile(bins: list[int], wanted: float) -> float:
@@ -118,16 +131,14 @@ def _quantile(bins: list[int], wanted: float) -> float:
     return float("inf")
 
 
-def _slope(sums: list[float]) -> tuple[float | None, float | None]:
-    """Return the slope of a line of delays and its standard error, in parts per million."""
+def _slope(sums: list[float]) -> Slope | None:
+    """Return the slope of a line of delays, None of fewer than three."""
     n, x, y, xx, xy, yy = sums
     across = xx - x * x / n if n else 0.0
-    if n < _LEAST_S or across <= 0:
-        return None, None
+    if n <= 2 or across <= 0:
+        return None
     slope = (xy - x * y / n) / across
     rest = max(0.0, (yy - y * y / n) - slope * slope * across)
     # No finer than the delays are counted.
     error = (max(rest / (n - 2), 1 / 12) / across) ** 0.5
-    ppm, error_ppm = -slope / _UNITS_PER_S * 1e6, error / _UNITS_PER_S * 1e6
-    told = error_ppm <= _WORST_PPM and abs(ppm) <= _MOST_PPM
-    return (ppm, error_ppm) if told else (None, None)
+    return Slope(-slope / _UNITS_PER_S * 1e6, error / _UNITS_PER_S * 1e6)

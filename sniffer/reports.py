@@ -22,6 +22,7 @@ from bystander.sniffer.address import Endpoint
 from bystander.sniffer.claims import StreamLike
 from bystander.sniffer.datagrams import Datagrams, pick
 from bystander.sniffer.rtcp import RR, Compound, ReportBlock, SenderReport, VoipMetrics, parse_rtcp
+from bystander.sniffer.senderclock import Report, SenderReports
 from bystander.sniffer.streams import Stream, StreamTable
 
 #: Reports read in one block, and streams of one SSRC between two hosts that are looked at.
@@ -48,14 +49,15 @@ class Heard:
     """What RTCP has said of one stream.
 
     Of the sender: its reports, the first and the last as (capture time ns, NTP time ns, extended RTP
-    timestamp), its CNAME, and when it said BYE. Of the receiver: its reports, the greatest fraction of 256
-    that it missed, its jitter in RTP units, and its cumulative loss with what was missing here, at its first
-    and last report.
+    timestamp), all of them thinned out, its CNAME, and when it said BYE. Of the receiver: its reports, the
+    greatest fraction of 256 that it missed, its jitter in RTP units, and its cumulative loss with what was
+    missing here, at its first and last report.
     """
 
     sender_reports: int = 0
     first: tuple[int, int, int] | None = None
     last: tuple[int, int, int] | None = None
+    reported: SenderReports = field(default_factory=SenderReports)
     cname: bytes | None = None
     left_ns: int | None = None
     receiver_reports: int = 0
@@ -291,3 +293,4 @@ def _sender(heard: Heard, report: SenderReport, time_ns: int) -> None:
         timestamp = heard.last[2] + (report.rtp - heard.last[2] + 0x80000000) % 2**32 - 0x80000000
     heard.last = (time_ns, ntp_ns, timestamp)
     heard.first = heard.first or heard.last
+    heard.reported.add(Report(*heard.last))

@@ -13,8 +13,10 @@ from prometheus_client import CollectorRegistry
 from bystander.extract import extract
 from bystander.quality import AUDIBLE, missed_audibly, quality_object, summary
 from bystander.qualitymetrics import QualityMetrics
-from bystander.sniffer.delays import DelayFigures
+from bystander.sniffer.delays import DelayFigures, Slope
 from bystander.sniffer.losses import LossFigures
+from bystander.sniffer.reports import Heard
+from bystander.sniffer.senderclock import Report
 from bystander.sniffer.stream import Figures, Measures
 
 DATA = Path(__file__).parents[1] / "data"
@@ -44,6 +46,7 @@ def test_a_stream_without_fault() -> None:
         "delay_variation_ms": {"median": 1.25, "p95": 2.5, "max": 9.0},
         "clock_drift_ppm": 12.35,
         "clock_drift_error_ppm": 0.68,
+        "clock_drift_source": "arrivals",
         "r_factor": 93.2,
         "mos_lq": 4.41,
         "rtcp": None,
@@ -149,3 +152,26 @@ def test_loss_and_jitter_are_tsharks(name: str, tmp_path: Path) -> None:
         if name != "impaired":  # where packets overtake each other TShark goes by another order
             assert stream["jitter_ms"] == pytest.approx(mean, abs=0.002)
             assert stream["jitter_ms"] * 0.99 <= stream["quality"]["jitter_max_ms"] <= most + 0.002
+
+
+def unsteady(said: Slope | None, slope: Slope | None) -> dict[str, object]:
+    """What is told of the drift of a stream whose arrivals do not tell it."""
+    heard = Heard(sender_reports=12)
+    for n in range(12 if said is not None else 0):
+        assert said is not None
+        at = n * 5 * 10**9
+        heard.reported.add(Report(at, at, round(n * 5 * 8000 * (1 + said.ppm * 1e-6))))
+    delays = DelayFigures(40, 30.0, 60.0, 90.0, slope=slope)
+    found = quality_object(figures(), Measures(LossFigures(), delays, True, 9.0, 0), "PCMA", heard, 8000)
+    assert found is not None
+    return {name: value for name, value in found.items() if name.startswith("clock_drift")}
+
+
+def test_drift_by_what_the_sender_says_where_arrivals_do_not_tell() -> None:
+    found = unsteady(Slope(100, 1), Slope(60, 25))
+    assert found["clock_drift_ppm"] == pytest.approx(100, abs=4)
+    assert found["clock_drift_source"] == "sender-reports"
+    nothing = {"clock_drift_ppm": None, "clock_drift_error_ppm": None, "clock_drift_source": None}
+    assert unsteady(Slope(100, 1), Slope(-60, 25)) == nothing  # arrivals contradict it
+    assert unsteady(Slope(100, 1), None) == nothing  # or have nothing to say
+    assert unsteady(None, Slope(60, 25)) == nothing

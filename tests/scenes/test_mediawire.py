@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
-from tests.scenes.scenery import Line, Outcome, Scene, rtp, sdp, tone
+from tests.scenes.scenery import START_NS, Line, Outcome, Scene, rtp, sdp, tone
 from tests.sniffer import rtcpmade as made
 
 Play = Callable[..., Outcome]
@@ -334,3 +335,39 @@ def test_c13_mirrored_at_three_ports_counts_once(scene: Scene, line: Line, play:
     said = {stream["by"]: stream["quality"] for stream in heard.call["streams"]}
     assert said["caller"]["rtcp"]["sender_reports"] == 2
     assert said["caller"]["mos_lq"] == 4.41
+
+
+@pytest.mark.parametrize("lie", ["zero", "a day off", "standing still", "another rate", "jumping", "honest"])
+def test_c16_no_sender_report_moves_a_sample(scene: Scene, line: Line, play: Play, lie: str) -> None:
+    """Of many telephones' reports the times are made up: the capture's clock says what belongs where."""
+    reports = Scene()
+    for n in range(12):
+        at = 1 + n * 0.9
+        wall = START_NS / 1e9 + 2208988800 + at
+        said = {
+            "zero": (0, 0),
+            "a day off": (wall - 86400, at * 8000),
+            "standing still": (wall, 7),
+            "another rate": (wall, at * 7014),
+            "jumping": (wall + n % 2 * 30, at * 8000 + n % 3 * 1e6),
+            "honest": (wall, at * 8000),
+        }[lie]
+        ntp, ticks = round(said[0] * 2**32), round(said[1]) + 0xFFFF_F000
+        report = made.sender_report(0x11111111, ntp, ticks % 2**32) + made.description(0x11111111, b"a@b")
+        reports.send(at, *control_of(line), report)
+    line.invite(0)
+    line.answer(1)
+    talk = line.says()
+    scene.talk(talk, 1, 5)
+    talk.ts += 1_000_000  # its timestamps jump, and then its SSRC changes
+    scene.talk(talk, 5, 8)
+    scene.talk(line.says(ssrc=0x33333333), 8, 12)
+    scene.talk(line.replies(), 1, 12)
+    line.bye(12)
+    alone = play(scene).audio()
+    scene.frames += reports.frames
+    heard = play(scene)
+    said_of = {stream["ssrc"]: stream["quality"]["rtcp"] for stream in heard.call["streams"]}
+    assert said_of["0x11111111"]["sender_reports"] == 12
+    assert np.array_equal(heard.audio(), alone)
+    assert heard.heard(0.05, 10.9) == BOTH
