@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.ring import HANDED_OVER_S, Ring
 from bystander.sniffer.sip import Arrival
+from bystander.stopping import Stopping, noted
 from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
@@ -50,13 +51,15 @@ _RENEWAL_S: Final = 60.0
 _SPARE_SLOTS: Final = 512
 #: After so long on frames alone the loop looks at everything else.
 _TURN_S: Final = 0.05
+#: Between two looks for what the kernel still owes at the end.
+_MOMENT_S: Final = 0.01
 _DAY_NS: Final = 86_400_000_000_000
 
 
 def run(
     config: Config, *, interface: str | None = None, read: list[Path] | None = None, file: Path | None = None
 ) -> int:
-    """Record until told to stop (SIGTERM, SIGINT) or until the files of ``read`` end; return the exit status.
+    """Record until told to stop (`stopping.py`) or until the files of ``read`` end; return the exit status.
 
     ``file`` is where the configuration was read from. Raises UserError or CaptureError when the recorder
     cannot start: one line each.
@@ -66,21 +69,22 @@ def run(
     os.umask(0o077)
     saying = saying_thread()
     try:
-        return asyncio.run(_record(config, interface, read, file))
+        with noted() as stopping:
+            return asyncio.run(_record(config, interface, read, file, stopping))
     finally:
         saying.end()
 
 
-async def _record(config: Config, interface: str | None, read: list[Path] | None, file: Path | None) -> int:
+async def _record(
+    config: Config, interface: str | None, read: list[Path] | None, file: Path | None, stopping: Stopping
+) -> int:
     lock = lock_spool(config.recording.spool)
     try:
         with opened(config) as vault:
             async with await Index.open(config.recording.index) as index:
                 recorder = Recorder(config, index, vault, live=read is None, file=file)
+                stopping.tell(asyncio.get_running_loop(), recorder.stop)
                 await recorder.recover()
-                loop = asyncio.get_running_loop()
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    loop.add_signal_handler(number, recorder.stop)
                 return await recorder.run(interface or config.capture.interface, read)
     finally:
         await asyncio.to_thread(tidy, config)
@@ -152,7 +156,12 @@ class Recorder:
             for known in await self._index.calls(Query(since_ns=since_ns)):
                 for call_id in (known["call_id"], *known["linked_call_ids"]):
                     self._known.add((call_id, time_ns(known["started_at"]) // 1_000_000))
-        self._log.begin_anew([])
+        try:
+            # Before anything is taken up: who is killed in the middle of it has lost nothing.
+            self._log.begin_anew(self._messages)
+        except OSError as error:
+            self._log.whole = False
+            self._tell("log", f"{self._config.recording.spool}: {error.strerror}; it will be tried again")
         for arrival in self._messages:
             self._pipeline.replay(arrival)
         for stream in self._left:
@@ -263,8 +272,11 @@ class Recorder:
                 self._pipeline.advance(time.time_ns())
             # A call that ended just before the stop has its BYE in a block that the kernel still holds.
             await asyncio.sleep(HANDED_OVER_S)
-            for frames in ring.ready():
-                self._pipeline.feed(frames)
+            for last in ring.last():
+                if last is None:
+                    await asyncio.sleep(_MOMENT_S)
+                else:
+                    self._pipeline.feed(last)
             self._take_hep()
         finally:
             stopping.cancel()
@@ -280,7 +292,8 @@ class Recorder:
         now_ns, lost = time.time_ns(), 0
         unread_tls = UnreadWatch(self._pipeline.tls, has_keylog=self._opener is not None)
         while True:
-            self._spool_bytes = await asyncio.to_thread(self._spool.bytes_held)
+            with suppress(OSError):  # the figure of before stays
+                self._spool_bytes = await asyncio.to_thread(self._spool.bytes_held)
             self._show()
             await asyncio.sleep(_BEAT_S)
             assert self._ring is not None

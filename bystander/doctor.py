@@ -279,7 +279,11 @@ def _until(ring: Ring, began: float, seconds: float, progress: Progress | None) 
     except KeyboardInterrupt:
         pass
     time.sleep(HANDED_OVER_S)
-    yield from ring.ready()
+    for frames in ring.last():
+        if frames is None:
+            time.sleep(0.01)
+        else:
+            yield frames
 
 
 def _look(facts: Facts, blocks: Iterable[Frames], settings: Config, *, patient: bool) -> None:

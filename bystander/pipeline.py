@@ -195,9 +195,9 @@ class Pipeline:
         self._out.note_loss(from_ns, to_ns)
 
     def replay(self, arrival: Arrival) -> None:
-        """Take one SIP message that an earlier process kept: calls it had answered were missed in part."""
+        """Take one SIP message that an earlier process logged: calls it had answered were missed in part."""
         self._out.resumed[arrival.message.call_id] = arrival.time_ns
-        self._take_sip(arrival)
+        self._attend(arrival)
 
     def expect_opened(self, messages: list[TimedMessage]) -> None:
         """Take messages of TLS connections, each to be fed when its time comes."""
@@ -279,5 +279,8 @@ class Pipeline:
     def _take_sip(self, arrival: Arrival) -> None:
         if self._arrived is not None:
             self._arrived(arrival)
+        self._attend(arrival)
+
+    def _attend(self, arrival: Arrival) -> None:
         self.calls.feed(arrival)
         self._heed()

@@ -11,6 +11,7 @@ cut short by the kill is the end of the log.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -54,8 +55,15 @@ class SignallingLog:
         """Take a message; one that cannot be written is not worth an error, the call is still recorded."""
         if arrival.message.cseq_method not in _OF_CALLS or len(arrival.raw) > _MAX_MESSAGE:
             return
+        record = _pack(self._shown(arrival))
         try:
-            self._size += os.write(self._file, _pack(self._shown(arrival)))
+            written = os.write(self._file, record)
+            if written < len(record):
+                # Whatever came behind a piece of a record could not be read.
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+                self.whole = False
+                return
+            self._size += written
         except OSError:
             self.whole = False
 
@@ -72,7 +80,11 @@ class SignallingLog:
         size = 0
         try:
             for arrival in arrivals:
-                size += os.write(file, _pack(self._shown(arrival)))
+                record = _pack(self._shown(arrival))
+                written = os.write(file, record)
+                if written < len(record):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
+                size += written
             part.replace(self._path)
         except OSError:
             os.close(file)

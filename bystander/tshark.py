@@ -226,7 +226,12 @@ class LiveOpener:
         while item is not None:
             asked = command(self._keylog, self._ports, "-l", "-r", "-")
             with subprocess.Popen(
-                asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                asked,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # A terminal's Ctrl-C is for the recorder, which then takes the last messages from it.
+                start_new_session=True,
             ) as process:
                 assert process.stdin is not None
                 reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)

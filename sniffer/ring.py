@@ -4,8 +4,8 @@ A ring's life: a packet socket with protocol 0, which receives nothing; the filt
 are set up; binding it to the interface starts the capture, so that no unfiltered frame ever gets in; the
 interface is promiscuous from then until close (C25: a capture without it sees only broadcast). The kernel
 fills one block after the other and hands each over when it is full, or within HANDED_OVER_S, so that low
-traffic does not wait: who stops reads once more after that time, or the last frames are lost. The block goes
-back when its frames have been taken.
+traffic does not wait: who stops asks for the :meth:`Ring.last`, or those frames are lost. The block goes back
+when its frames have been taken.
 
 Nothing is ever sent: there is no code here that could, and outgoing frames are not captured either.
 
@@ -55,9 +55,11 @@ _ARPHRD_RAW_IP = (519, 768, 769, 776, 0xFFFE)  # raw IP, IPIP, IP6IP6, SIT, no h
 
 BLOCK_BYTES = 1 << 20
 RETIRE_MS = 20
-#: After so long the kernel has handed over what it had taken: its timer, of up to two ticks more than
+#: After so long the kernel has usually handed over what it had taken: its timer, of up to two ticks more than
 #: RETIRE_MS, notes a new block when it first finds it and closes it when it finds it again.
 HANDED_OVER_S = 0.1
+#: A kernel that owes frames is asked so often for them.
+_MOMENTS = 500
 DEFAULT_RING_BYTES = 64 << 20
 _FRAME_BYTES = 2048  # of no meaning in TPACKET_V3, but checked for alignment
 
@@ -114,6 +116,7 @@ class Ring:
         self._blocks = max(2, -(-ring_bytes // BLOCK_BYTES))
         self._next = 0
         self._packets = self._drops = self._freezes = 0
+        self._given = 0
         self._map: mmap.mmap | None = None
         self._socket = _open_socket(interface)
         try:
@@ -165,12 +168,29 @@ class Ring:
             if self._map is None or not words[base + _STATUS] & TP_STATUS_USER:
                 return
             self._next = (self._next + 1) % self._blocks
+            self._given += words[base + _COUNT]
             try:
                 if words[base + _COUNT]:
                     yield self._frames(base)
             finally:
                 if self._map is not None:
                     words[base + _STATUS] = TP_STATUS_KERNEL
+
+    def last(self) -> Iterator[Frames | None]:
+        """Yield, at the end, every frame that the kernel has taken by now; None means: wait 10 ms.
+
+        The kernel hands a block over when it is full or some time has passed, which is longer on a machine
+        that is busy. It counts what it takes, so that nothing has to be guessed. Begin HANDED_OVER_S after
+        the moment that matters: what then came may still be on its way into the ring.
+        """
+        counted = self.statistics()
+        wanted = counted.packets - counted.drops
+        yield from self.ready()
+        for _ in range(_MOMENTS):
+            if self._given >= wanted or self._map is None:
+                return
+            yield None
+            yield from self.ready()
 
     def statistics(self) -> RingStatistics:
         """The totals up to now (after close: up to the close)."""

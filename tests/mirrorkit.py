@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 
 #: Sends the frames of a pcap, then a signal where a process is named, before the kernel has handed over any.
 _REPLAY = """
-import os, signal, socket, struct, sys
+import os, socket, struct, sys
 data = open(sys.argv[1], "rb").read()
 sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 sender.bind(("switch", 0))
@@ -25,7 +26,7 @@ while at < len(data):
     sender.send(data[at + 16 : at + 16 + size])
     at += 16 + size
 if len(sys.argv) > 2:
-    os.kill(int(sys.argv[2]), signal.SIGTERM)
+    os.kill(int(sys.argv[2]), int(sys.argv[3]))
 """
 
 
@@ -44,9 +45,10 @@ class Mirror:
             assert time.monotonic() < deadline, "nobody captures on the mirror"
             time.sleep(0.02)
 
-    def replay(self, capture: Path, then_stop: int | None = None) -> None:
-        """Send the frames of a pcap, as fast as they go; at once thereafter SIGTERM to a process."""
-        also = [] if then_stop is None else [str(then_stop)]
+    def replay(self, capture: Path, then: tuple[int, signal.Signals] | None = None) -> None:
+        """Send the frames of a pcap, as fast as they go; at once thereafter a signal to a process, by its
+        number."""
+        also = [] if then is None else [str(int(number)) for number in then]
         subprocess.run([*self.inside, "-c", _REPLAY, str(capture), *also], check=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,9 @@ from tests.mirrorkit import Mirror, mirror
 __all__ = ["mirror"]
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_call_that_ends_just_before_the_stop_has_its_end(
-    mirror: Mirror, tmp_path: Path, attempt: int
+    mirror: Mirror, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The kernel hands a block over when it is full or some time has passed; the BYE was lost in it."""
     capture, config = tmp_path / "call.pcap", tmp_path / "b.toml"
@@ -29,7 +30,7 @@ def test_a_call_that_ends_just_before_the_stop_has_its_end(
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as recorder:
         try:
             mirror.wait_until_watched()
-            mirror.replay(capture, then_stop=recorder.pid)
+            mirror.replay(capture, then=(recorder.pid, number))
             _, said = recorder.communicate(timeout=60)
         finally:
             recorder.kill()

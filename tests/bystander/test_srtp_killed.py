@@ -44,7 +44,7 @@ class Recorder:
         settings = PipelineSettings(root=folder, target=lambda _call: Path("call.wav"), durable=True)
         first = 1 + max((stream.id for stream in left), default=0)
         self.pipeline = Pipeline(settings, self.spool, self._finished, self.log.append, first)
-        self.log.begin_anew([])
+        self.log.begin_anew(messages)
         for arrival in messages:
             self.pipeline.replay(arrival)
         for stream in left:
