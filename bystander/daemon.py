@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from bystander.config import Config
-from bystander.counts import skipped, tables, tunnelled
 from bystander.errors import UserError
 from bystander.filing import Filing
 from bystander.finished import Finished, FinishedCall
 from bystander.hepinput import feed_hep
 from bystander.heplistener import HepListener
 from bystander.housekeeping import Housekeeping
-from bystander.metrics import Health, Metrics, MetricsServer, Totals
+from bystander.metrics import Health, Metrics, MetricsServer
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.process import lock_spool, prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
@@ -38,6 +37,7 @@ from bystander.storage.entry import time_ns
 from bystander.storage.index import Index, IndexProblem, Query
 from bystander.storage.spool import Spool
 from bystander.tlsread import UnreadWatch, opened_beforehand, opener_of
+from bystander.totals import totals
 from bystander.vault import OpenVault, opened, tidy
 
 log = logging.getLogger("bystander")
@@ -330,38 +330,17 @@ class Recorder:
 
     def _show(self) -> None:
         """Bring the metrics up to date."""
-        pipeline, counted = self._pipeline, tables(self._pipeline)
         drops = self._ring.statistics().drops if self._ring is not None else self._drops
         self.metrics.update(
-            Totals(
-                packets=pipeline.counters["frames"],
-                bytes=pipeline.counters["bytes"],
+            totals(
+                self._pipeline,
+                self._filing,
+                self._room,
+                self._keeping.condition,
+                ring=self._ring,
+                hep=self._hep,
                 kernel_drops=drops,
-                bad_frames=skipped(pipeline),
-                sip_requests=dict(pipeline.calls.requests),
-                sip_responses=dict(pipeline.calls.responses),
-                calls=dict(pipeline.calls.states),
-                verdicts=dict(self._filing.verdicts),
-                unclaimed_dropped=pipeline.counters["unclaimed"],
-                active_calls=pipeline.calls.active_calls,
-                active_streams=len(pipeline.streams),
-                dialogs=pipeline.calls.dialogs_by_state(),
-                queue_depth=self._filing.queues | ({"hep": len(self._hep)} if self._hep else {}),
-                hep=dict(self._hep.counters) if self._hep else {},
-                tunnels=tunnelled(pipeline),
-                coalesced=pipeline.coalesced.frames,
-                table_entries={name: table.entries for name, table in counted.items()},
-                table_evictions={name: table.evicted for name, table in counted.items()}
-                | {"waiting": self._filing.unlisted},
-                link_losses=self._ring.link_losses if self._ring is not None else 0,
                 spool_bytes=self._spool_bytes,
-                spool_errors=pipeline.counters["spool-errors"],
-                last_frame_ns=pipeline.last_frame_ns,
-                tls_connections={name: pipeline.tls.counters[name] for name in ("connections", "read")},
-                sealed=self._filing.sealed,
-                bytes_free=self._room.bytes_free,
-                space_short=self._room.short_since_ns is not None,
-                keeping=self._keeping.condition,
             )
         )
 

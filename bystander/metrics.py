@@ -27,12 +27,17 @@ from bystander.condition import Condition
 from bystander.errors import UserError
 from bystander.qualitymetrics import QualityMetrics
 from bystander.sniffer.calls import METHODS
+from bystander.sniffer.dialogs import OUTCOMES
+from bystander.verdict import VERDICTS
 
 #: The statuses that tell an administrator something by themselves; the rest of a class is counted as "4xx".
 STATUSES: Final = frozenset(
     {100, 180, 181, 182, 183, 200, 202, 302, 400, 401, 403, 404, 405, 407, 408, 415, 420, 422, 423}
     | {480, 481, 482, 483, 484, 486, 487, 488, 491, 500, 501, 502, 503, 504, 600, 603, 604, 606}
 )
+#: Counted from zero on: an alert sees a counter rise, not appear.
+_NO_CALLS: Final = dict.fromkeys(OUTCOMES.values(), 0)
+_NO_VERDICTS: Final = dict.fromkeys(VERDICTS, 0)
 #: Values of a label whose names our own code chooses; more than these would be a fault of ours.
 MAX_VALUES: Final = 64
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -125,8 +130,10 @@ class Metrics:
         )
         yield _counter("coalesced_frames", "Frames that held several datagrams of RTP.", now.coalesced)
         yield _counters("hep_packets", "HEP packets received, by what became of them.", "result", now.hep)
-        yield _counters("calls", "Calls finished, by state.", "state", now.calls)
-        yield _counters("verdicts", "Answered calls finished, by verdict.", "verdict", now.verdicts)
+        yield _counters("calls", "Calls finished, by state.", "state", _NO_CALLS | dict(now.calls))
+        yield _counters(
+            "verdicts", "Answered calls finished, by verdict.", "verdict", _NO_VERDICTS | dict(now.verdicts)
+        )
         yield _counter(
             "unclaimed_streams_dropped", "RTP streams dropped as no call claimed them.", now.unclaimed_dropped
         )

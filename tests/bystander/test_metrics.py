@@ -18,6 +18,7 @@ from bystander import __version__
 from bystander.condition import Condition
 from bystander.errors import UserError
 from bystander.metrics import MAX_VALUES, Health, Metrics, MetricsServer, Totals
+from bystander.verdict import VERDICTS
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus-rules.yml"
 promtool = pytest.mark.skipif(
@@ -90,6 +91,34 @@ def test_totals_are_shown_in_base_units() -> None:
         ("build_info", __version__): 1,
     }.items():
         assert seen["bystander_" + name, label] == value, name
+
+
+def test_c22_verdicts_and_states_are_counted_from_zero() -> None:
+    # An alert sees a counter rise, not appear: the first calls of a recorder may all be one-way.
+    seen = samples(Metrics())
+    assert {label for name, label in seen if name == "bystander_verdicts_total"} == set(VERDICTS)
+    assert {label for name, label in seen if name == "bystander_calls_total"} == {
+        "answered",
+        "busy",
+        "cancelled",
+        "failed",
+        "incomplete",
+        "unanswered",
+    }
+
+
+def test_the_page_of_metrics_has_each_one_and_its_alerts() -> None:
+    metrics = Metrics()
+    metrics.update(TOTALS)
+    served = {family.name for family in metrics.registry.collect() if family.name.startswith("bystander_")}
+    page = (RULES.parents[1] / "docs/metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(bystander_\w+?)(?:_total)?(?:\{\w+\})?` \|.*\| ([^|]*)\|$", page, re.MULTILINE)
+    assert {name for name, _ in rows} == served
+    assert len(rows) == len(served)
+    told = {alert for _, alerts in rows for alert in re.findall(r"\w+", alerts)}
+    assert {f"Bystander{alert}" for alert in told | {"Down"}} == set(
+        re.findall(r"alert: (\w+)", RULES.read_text())
+    )
 
 
 def test_c24_what_traffic_invents_makes_no_series() -> None:
