@@ -13,6 +13,7 @@ import typer
 
 from bystander.errors import UserError
 from bystander.lang import t
+from bystander.output import warn
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -53,7 +54,11 @@ def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]]) -> _T:
             desk = await desk_of(settings, vault, index, actor())
             # Whoever's authorisation ended in the night loses the key also where no recorder runs.
             await lapse(desk)
-            return await work(desk)
+            try:
+                return await work(desk)
+            finally:
+                if not desk.reading.is_whole:
+                    warn(t("the journal is not whole; see `bystander journal verify`"))
 
     try:
         with opened(settings) as found:

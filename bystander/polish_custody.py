@@ -24,6 +24,9 @@ CUSTODY: Final = {
     "a new key for the vault; recordings sealed to it": "nowy klucz sejfu; nagrania do niego zapieczętowane",
     "End the authorisation of person {number}?": "Odwołać upoważnienie osoby {number}?",
     "Make a new key for the vault?": "Utworzyć nowy klucz sejfu?",
+    "the journal is not whole; see `bystander journal verify`": (
+        "dziennik jest naruszony; zobacz `bystander journal verify`"
+    ),
     # keys
     "Passphrase: ": "Hasło: ",
     "Passphrase of {name}: ": "Hasło do {name}: ",

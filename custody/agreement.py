@@ -7,10 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from bystander.custody.journal import Entry
 from bystander.storage.index import Index
+
+#: The acts that tell something of that.
+ACTS: Final = frozenset({
+    "init", "person-added", "person-renewed", "person-revoked", "disclosure-requested", "disclosure-decided",
+    "exported", "listen", "protocol-filled", "restriction", "objection", "unrestricted", "erase-plan",
+})  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -10,13 +10,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from bystander.custody.agreement import Told
 from bystander.custody.journal import Journal
+from bystander.custody.reading import Reading
 from bystander.storage.index import Entry, Index
 from bystander.storage.keyring import Keyring
 from bystander.storage.turns import turn_at
@@ -70,6 +71,10 @@ class Desk:
     now_ns: int
     rules: Rules = Rules()
     sure_ns: int | None = None
+    reading: Reading = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reading", Reading(self.journal))
 
     @property
     def sure_day(self) -> date:
@@ -108,7 +113,7 @@ class Desk:
 
     async def told(self) -> Told:
         """Return what the journal tells, which is signed: nobody who writes the index gives authority."""
-        return await asyncio.to_thread(lambda: Told.by(self.journal.entries()))
+        return await asyncio.to_thread(self.reading.told)
 
     def refuse(self, what: str, code: str, line: str, **facts: Any) -> NoReturn:
         """Refuse an act: journal it, and raise Refused."""
@@ -130,8 +135,8 @@ class Desk:
     def _was_erased(self, name: str) -> bool:
         """Tell whether the journal has the erasure of a recording of that id."""
         return any(
-            entry.act in ("erase-plan", "erase-done") and name in entry.facts.get("recordings", ())
-            for entry in self.journal.entries()
+            name in entry.facts.get("recordings", ())
+            for entry in self.journal.entries("erase-plan", "erase-done")
         )
 
     async def refuse_restricted(self, what: str, recordings: list[str], **facts: Any) -> None:

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
+from bystander.custody.link import canonical, hash_of, link
 from bystander.storage.signing import RecorderKey, verify
 
 JOURNAL: Final = "journal.jsonl"
@@ -30,8 +30,9 @@ HEAD: Final = "journal.head"
 GENESIS: Final = "0" * 64
 #: The act of an entry that tells that others before it are gone.
 CUT: Final = "journal-cut"
+#: A line is shorter than so many bytes.
+MAX_LINE: Final = 4 << 20
 _FORBIDDEN: Final = frozenset({"caller", "callee", "caller_name", "number", "numbers", "call_id", "call_ids"})
-_MAX_LINE: Final = 4 << 20
 #: A recorder killed between an entry and its head leaves the head behind by one, or by two with a torn line.
 _MAY_LAG: Final = 2
 
@@ -136,10 +137,10 @@ class Journal:
             "facts": facts,
             "prev": last.hash,
         }
-        digest = _hash(body)
+        digest = hash_of(body)
         signature = self._key.sign(bytes.fromhex(digest)).hex()
-        line = _canonical(body | {"hash": digest, "sig": signature}) + b"\n"
-        if len(line) >= _MAX_LINE:
+        line = canonical(body | {"hash": digest, "sig": signature}) + b"\n"
+        if len(line) >= MAX_LINE:
             raise JournalProblem(f"{self.path}: an entry of {len(line)} bytes is too long; do it in parts")
         try:
             left, at = memoryview(line), end
@@ -155,7 +156,7 @@ class Journal:
     def _write_head(self, head: Head) -> None:
         assert self._key is not None
         body = {"seq": head.seq, "hash": head.hash}
-        content = _canonical(body | {"sig": self._key.sign(_canonical(body)).hex()}) + b"\n"
+        content = canonical(body | {"sig": self._key.sign(canonical(body)).hex()}) + b"\n"
         part = self._head_path.with_name(HEAD + ".part")
         file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -180,9 +181,7 @@ class Journal:
             head, signature = self._read_head()
         except JournalProblem:
             return {"head": None}
-        if not verify(
-            self._key.public_hex, _canonical({"seq": head.seq, "hash": head.hash}), _unhex(signature)
-        ):
+        if not _is_signed(head, signature, self._key.public_hex):
             return {"head": None}
         if head.seq > last.seq or (head.seq == last.seq and head.hash != last.hash):
             return {"head": f"{head.seq}:{head.hash}"}
@@ -197,31 +196,64 @@ class Journal:
 
     # -- reading ------------------------------------------------------------------------------------------
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the entries, oldest first; what is no entry is left to :meth:`verify`."""
-        for _, entry in self._lines():
-            if entry is not None:
+    @property
+    def public_hex(self) -> str:
+        """The public half of the key that it is written with."""
+        if self._key is None:
+            raise JournalProblem(f"{self.path}: the recorder's key is needed to tell who wrote the journal")
+        return self._key.public_hex
+
+    def size(self) -> int:
+        """Return how many bytes it has. Raises JournalProblem."""
+        with _one_line(self.path):
+            return self.path.stat().st_size
+
+    @contextmanager
+    def lines(self, offset: int = 0) -> Iterator[BinaryIO]:
+        """Open it at a line. Raises JournalProblem."""
+        with _one_line(self.path), self.path.open("rb") as file:
+            file.seek(offset)
+            yield file
+
+    def _all(self) -> Iterator[bytes]:
+        with self.lines() as file:
+            while line := file.readline(MAX_LINE):
+                yield line
+
+    def entries(self, *acts: str) -> Iterator[Entry]:
+        """Yield the entries, or those of some acts, oldest first; what is no entry is left to :meth:`verify`.
+
+        The others are not even read: a line begins with its act.
+        """
+        begin = tuple(f'{{"act":"{act}",'.encode() for act in acts) or (b"",)
+        for line in self._all():
+            if line.startswith(begin) and (entry := parse(line)) is not None:
                 yield entry
 
     def last(self, act: str | None = None) -> Entry | None:
         """Return the newest entry (of an act), or None."""
         found = None
-        for entry in self.entries():
-            if act is None or entry.act == act:
-                found = entry
+        for found in self.entries(*([] if act is None else [act])):  # noqa: B007
+            pass
         return found
 
     def has(self, act: str, **facts: Any) -> bool:
         """Return whether there is an entry of this act with these facts."""
-        return any(
-            entry.act == act and all(entry.facts.get(name) == value for name, value in facts.items())
-            for entry in self.entries()
-        )
+        found = self.entries(act)
+        return any(all(entry.facts.get(name) == value for name, value in facts.items()) for entry in found)
 
     def head(self) -> Head:
         """Return the signed head. Raises JournalProblem if there is none or it is damaged."""
         head, _ = self._read_head()
         return head
+
+    def signed_head(self) -> Head | None:
+        """Return the head if the recorder has signed it; None where there is none such."""
+        with suppress(JournalProblem):
+            head, signature = self._read_head()
+            if _is_signed(head, signature, self.public_hex):
+                return head
+        return None
 
     def _read_head(self) -> tuple[Head, str]:
         with _one_line(self._head_path):
@@ -231,20 +263,20 @@ class Journal:
             head, signature = Head(int(said["seq"]), str(said["hash"])), str(said["sig"])
         except (ValueError, KeyError, TypeError):
             raise JournalProblem(f"{self._head_path}: not the head of a journal") from None
-        if content != _canonical(said) + b"\n":
+        if content != canonical(said) + b"\n":
             raise JournalProblem(f"{self._head_path}: not as the recorder wrote it")
         return head, signature
 
-    def _lines(self) -> Iterator[tuple[bytes, Entry | None]]:
-        with _one_line(self.path), self.path.open("rb") as file:
-            while line := file.readline(_MAX_LINE):
-                yield line, _parse(line)
-
-    def verify(self, public_hex: str, known: Head | None = None) -> list[str]:
+    def verify(
+        self,
+        public_hex: str,
+        known: Head | None = None,
+        take: Callable[[Entry], object] = lambda _entry: None,
+    ) -> list[str]:
         """Return what is wrong with the journal, a line each; nothing when it is whole.
 
         ``public_hex`` is the recorder's public key; ``known`` a head noted elsewhere, which the journal must
-        contain.
+        contain. ``take`` gets each entry, right or wrong.
         """
         faults: list[str] = []
         last = Head(0, GENESIS)
@@ -252,17 +284,19 @@ class Journal:
         head: Head | None = None
         try:
             head, signature = self._read_head()
-            if not verify(public_hex, _canonical({"seq": head.seq, "hash": head.hash}), _unhex(signature)):
+            if not _is_signed(head, signature, public_hex):
                 faults.append(f"{self._head_path.name}: not signed by this recorder")
         except JournalProblem as problem:
             faults.append(str(problem))
-        for number, (line, entry) in enumerate(self._lines(), 1):
+        for number, line in enumerate(self._all(), 1):
             where = f"{self.path.name}:{number}"
+            entry = parse(line)
             if entry is None:
                 faults.append(
                     f"{where}: not an entry" if line.endswith(b"\n") else f"{where}: a torn last line"
                 )
                 continue
+            take(entry)
             faults += [f"{where}: {fault}" for fault in _faults(line, entry, last, public_hex)]
             if entry.act == CUT:
                 said = entry.facts.get("head")
@@ -290,13 +324,10 @@ class Journal:
 
 
 def _faults(line: bytes, entry: Entry, last: Head, public_hex: str) -> Iterator[str]:
-    body = {
-        "seq": entry.seq, "at": entry.at, "actor": entry.actor, "act": entry.act, "facts": entry.facts,
-        "prev": entry.prev,
-    }  # fmt: skip
-    if line != _canonical(body | {"hash": entry.hash, "sig": entry.sig}) + b"\n" or _hash(body) != entry.hash:
+    bound = link(line)
+    if bound is None:
         yield f"entry {entry.seq} was changed"
-    elif not verify(public_hex, bytes.fromhex(entry.hash), _unhex(entry.sig)):
+    elif not bound.is_signed(public_hex):
         yield f"entry {entry.seq} is not signed by this recorder"
     if entry.seq != last.seq + 1:
         yield f"entry {entry.seq} follows entry {last.seq}"
@@ -319,7 +350,7 @@ def _tail(file: int) -> tuple[int, Head, int]:
     torn = len(content) - whole
     if not lines:
         return size - torn, Head(0, GENESIS), torn
-    entry = _parse(lines[-1])
+    entry = parse(lines[-1])
     if entry is None:
         raise JournalProblem(
             "the journal's last line is damaged: nothing can be written until it is put right"
@@ -327,12 +358,12 @@ def _tail(file: int) -> tuple[int, Head, int]:
     return size - torn, Head(entry.seq, entry.hash), torn
 
 
-def _parse(line: bytes) -> Entry | None:
+def parse(line: bytes) -> Entry | None:
+    """Return what a line says, if it is an entry; whether it is proved, its link tells (link.py)."""
     if not line.endswith(b"\n"):
         return None
     try:
-        said = json.loads(line)
-        entry = Entry(**said)
+        entry = Entry(**json.loads(line))
     except (ValueError, TypeError):
         return None
     texts = (entry.at, entry.actor, entry.act, entry.prev, entry.hash, entry.sig)
@@ -341,12 +372,8 @@ def _parse(line: bytes) -> Entry | None:
     return entry if all(isinstance(text, str) for text in texts) else None
 
 
-def _canonical(said: Mapping[str, Any]) -> bytes:
-    return json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _hash(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_canonical(body)).hexdigest()
+def _is_signed(head: Head, signature: str, public_hex: str) -> bool:
+    return verify(public_hex, canonical({"seq": head.seq, "hash": head.hash}), _unhex(signature))
 
 
 def _unhex(text: str) -> bytes:

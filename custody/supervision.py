@@ -106,8 +106,8 @@ def _copies(desk: Desk, names: Mapping[int, str], since_ns: int, until_ns: int) 
             "case": entry.facts.get("case"),
             "recordings": len(entry.facts.get("recordings", ())),
         }
-        for entry in desk.journal.entries()
-        if entry.act in ("export", "rights-copy") and first <= entry.at < last
+        for entry in desk.journal.entries("export", "rights-copy")
+        if first <= entry.at < last
     ]
 
 
@@ -206,7 +206,7 @@ def _from_journal(desk: Desk, since_ns: int, until_ns: int) -> tuple[dict[str, i
     first, last = as_text(since_ns), as_text(until_ns)
     # Ids begin with the second, in UTC, in which the call began.
     begin, end = (f"{datetime.fromtimestamp(at // _S, UTC):%Y%m%d-%H%M%S}" for at in (since_ns, until_ns))
-    for entry in desk.journal.entries():
+    for entry in desk.journal.entries("erase-plan", "erase-done", "refused"):
         if entry.act == "erase-plan":
             causes[entry.facts.get("plan", "")] = entry.facts.get("cause", "")
         elif entry.act == "erase-done":

@@ -304,9 +304,9 @@ def _journal(places: Places, keyring: Keyring | None, known: Head | None, report
         return []
     try:
         journal = Journal.open(places.journal)
-        for fault in journal.verify(public, known):
+        entries: list[Entry] = []
+        for fault in journal.verify(public, known, entries.append):
             report.add(places.journal.parent, fault)
-        entries = list(journal.entries())
     except JournalProblem as problem:
         report.add(places.journal, problem)
         return []
