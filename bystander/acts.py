@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from bystander.errors import UserError
+from bystander.lang import t
 from bystander.output import console, print_json
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def confirm(question: str) -> None:
     """Ask before what cannot be undone. Raises UserError unless the answer is yes."""
     if not sys.stdin.isatty():
         raise UserError("this cannot be undone, and there is no terminal to ask at; give --yes")
-    if not typer.confirm(question, err=True):
+    if not _agreed(question):
         raise UserError("not confirmed; nothing was done")
 
 
@@ -105,6 +106,16 @@ def say(facts: Any, text: str, *, json: bool) -> None:
         console().print(text)
 
 
-def count(number: int) -> str:
-    """Return "1 recording", "2 recordings"."""
-    return f"{number} recording{'' if number == 1 else 's'}"
+def _agreed(question: str) -> bool:
+    """Ask until it is a yes or a no, in either language; an empty line is a no. Raises typer.Abort."""
+    while True:
+        sys.stderr.write(f"{question} {t('[y/N]')}: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise typer.Abort
+        answer = line.strip().lower()
+        if answer in ("y", "yes", "t", "tak"):
+            return True
+        if answer in ("", "n", "no", "nie"):
+            return False

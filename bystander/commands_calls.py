@@ -12,7 +12,7 @@ import typer
 
 from bystander.commands_record import ConfigFile, Json
 from bystander.errors import UserError
-from bystander.lang import t
+from bystander.lang import t, told
 from bystander.output import console, plain, print_json
 
 if TYPE_CHECKING:
@@ -138,13 +138,12 @@ def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) 
         screen.print(line)
     if streams := [*call["streams"], *call.get("other_streams", ())]:
         screen.print()
-        for line in streams_table(streams):
+        for line in streams_table(streams, screen.width):
             screen.print(line)
     if entry.sealed:
         screen.print()
-        screen.print(
-            "  sealed: only an authorised person's key opens the audio and the signalling", style="dim"
-        )
+        sealed = t("sealed: only an authorised person's key opens the audio and the signalling")
+        screen.print(f"  {sealed}", style="dim")
     elif call["recording"]:
         rows = 2
         lines = picture_lines(root / call["recording"]["path"], min(screen.width - 4, 160), rows)
@@ -152,7 +151,8 @@ def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) 
         for place, drawn in enumerate(lines):
             screen.print(f"  {drawn}", style=CALLER if place < rows else CALLEE)
         if not lines:
-            screen.print("  the recording's file is not there, or cannot be read here")
+            gone = t("the recording's file is not there, or cannot be read here")
+            screen.print(f"  {gone}")
     if evidence is not None:
         from bystander.inspect import evidence_messages
         from bystander.sniffer.ladder import ladder
@@ -180,17 +180,16 @@ def inspect(recording: RecordingId, json: Json = False, config: ConfigFile = Non
     from rich.text import Text
 
     screen = console()
-    screen.print(
-        Text(f"{call['id']}: {len(report['messages'])} messages, {report['tshark_version']}", "bold")
-    )
+    many = t("{messages} {messages:message|messages}", messages=len(report["messages"]))
+    screen.print(Text(f"{call['id']}: {many}, {report['tshark_version']}", "bold"))
     for message in report["messages"]:
         line = Text(f"{message['offset_s']:9.3f}  ", "dim")
         line.append(f"{plain(message['src'])} → {plain(message['dst'])}  ", "dim")
-        line.append(plain(message["tshark"] or "(nothing)"))
+        line.append(plain(told(message["tshark"]) if message["tshark"] else t("(nothing)")))
         if message["differences"]:
-            line.append(f"   {'; '.join(map(plain, message['differences']))}", "red")
+            line.append(f"   {'; '.join(plain(told(one)) for one in message['differences'])}", "red")
         screen.print(line)
-    screen.print("TShark agrees" if report["agrees"] else "TShark sees it differently, see above")
+    screen.print(t("TShark agrees" if report["agrees"] else "TShark sees it differently, see above"))
     return 0
 
 

@@ -13,7 +13,7 @@ from bystander.commands_listen import Case, Purpose
 from bystander.commands_record import ConfigFile, Json
 from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
 from bystander.errors import UserError
-from bystander.lang import Lang, t, use
+from bystander.lang import Lang, t, told, use
 from bystander.output import console, plain, print_json, warn
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def verify_export(
         print_json({"faults": faults, "key_compared": key is not None})
     else:
         for fault in faults:
-            warn(fault)
+            warn(told(fault))
         if not faults:
             console().print(t("everything is as it was handed over"))
         if key is None:

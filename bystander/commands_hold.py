@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bystander.acts import By, Reason, Recordings, count, journal_of, load, need_text, say, who, with_eraser
+from bystander.acts import By, Reason, Recordings, journal_of, load, need_text, say, who, with_eraser
 from bystander.commands_calls import Direction, State, Verdict
 from bystander.commands_record import ConfigFile, Json
 from bystander.errors import UserError
@@ -85,8 +85,15 @@ def hold_add(
 
     done = with_eraser(settings, work)
     also = done["of_the_same_case"]
-    more = f", {len(also)} of them of the same case: {', '.join(also)}" if also else ""
-    say(done, f"hold {done['hold']} for {plain(case)}: {count(len(done['recordings']))}{more}", json=json)
+    text = t(
+        "hold {hold} for {case}: {number} {number:recording|recordings}",
+        hold=done["hold"],
+        case=plain(case),
+        number=len(done["recordings"]),
+    )
+    if also:
+        text += t(", {number} of them of the same case: {names}", number=len(also), names=", ".join(also))
+    say(done, text, json=json)
     return 0
 
 
@@ -124,7 +131,11 @@ def hold_release(
 
     done = with_eraser(settings, work)
     freed = len({name for one in done for name in one["recordings"]})
-    say(done, f"{count(freed)} released; what is beyond its term goes at the next sweep", json=json)
+    text = t(
+        "{number} {number:recording|recordings} released; what is beyond its term goes at the next sweep",
+        number=freed,
+    )
+    say(done, text, json=json)
     return 0
 
 

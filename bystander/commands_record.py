@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bystander.lang import t, told
 from bystander.output import console, print_json, progress, warn
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def extract(
     settings = _settings(config, office_number or [], office_network or [], tls_keylog)
     from bystander.extract import extract as extract_calls
 
-    with progress("reading", hidden=json, of_bytes=True) as shown:
+    with progress(t("reading"), hidden=json, of_bytes=True) as shown:
         result = extract_calls(
             captures,
             out,
@@ -69,7 +70,7 @@ def extract(
         _tell(result, out, settings, table=show)
     # What could be read is there; that something could not be is still a failure.
     for line in [*result.get("notes", []), *result.get("problems", [])]:
-        warn(line)
+        warn(told(line))
     return 1 if result.get("problems") else 0
 
 
@@ -136,12 +137,13 @@ def _tell(result: dict[str, Any], out: Path, settings: Config | None, *, table: 
             screen.print(legend(found))
     recordings = sum(call["recording"] is not None for call in found)
     unclaimed = len(result["unclaimed_streams"])
-    said = f"{_count(len(found), 'call')}, {_count(recordings, 'recording')} in {out}"
+    text = t(
+        "{calls} {calls:call|calls}, {recordings} {recordings:recording|recordings} in {out}",
+        calls=len(found),
+        recordings=recordings,
+        out=out,
+    )
     if unclaimed:
-        said += f"; {_count(unclaimed, 'stream')} belonged to no call seen"
+        text += t("; {streams} {streams:stream|streams} belonged to no call seen", streams=unclaimed)
     # Not by rich: loading it for one line takes as long as reading 50,000 packets.
-    typer.echo(said)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    typer.echo(text)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bystander.acts import Reason, Yes, confirm, count, journal_of, load, need_text, say, who, with_eraser
+from bystander.acts import Reason, Yes, confirm, journal_of, load, need_text, say, who, with_eraser
 from bystander.commands_record import ConfigFile, Json
 from bystander.errors import UserError
-from bystander.lang import t
+from bystander.lang import DAYS, t, told
 from bystander.output import console, plain, print_json, warn
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ def retention_plan(
         f"; {t('{number} under way, the next sweep finishes them', number=under_way)}" if under_way else ""
     )
     number = len(found) - held
-    said = (
-        t("1 recording to be erased") if number == 1 else t("{number} recordings to be erased", number=number)
-    )
-    screen.print(f"{said}, {t('{number} held back', number=held)}{begun}")
+    due = t("{number} {number:recording|recordings} to be erased", number=number)
+    screen.print(f"{due}, {t('{number} held back', number=held)}{begun}")
     return 0
 
 
@@ -85,8 +83,8 @@ def retention_sweep(
             settings, lambda eraser: sweep.due_to_erase(eraser.index, now_ns, wanted), writes=False
         )
         if names:
-            confirm(f"Erase {count(len(names))} for good?")
-    with progress("erasing", hidden=json) as shown:
+            confirm(t("Erase {number} {number:recording|recordings} for good?", number=len(names)))
+    with progress(t("erasing"), hidden=json) as shown:
         done = with_eraser(
             settings, lambda eraser: run_sweep(eraser, settings, who(), wanted, shown or _unseen)
         )
@@ -95,9 +93,15 @@ def retention_sweep(
         "erased": erased, "held": done.held, "left": done.left,
         "refused": done.refused or None, "problem": done.problem or None,
     }  # fmt: skip
-    say(facts, f"{count(erased)} erased, {done.held} held back, {done.left} left", json=json)
+    text = t(
+        "{number} {number:recording|recordings} erased, {held} held back, {left} left",
+        number=erased,
+        held=done.held,
+        left=done.left,
+    )
+    say(facts, text, json=json)
     for trouble in filter(None, (done.problem, done.refused)):
-        warn(trouble)
+        warn(told(trouble))
     return 1 if done.refused or done.problem else 0
 
 
@@ -109,7 +113,7 @@ def retention_confirm_clock(yes: Yes = False, json: Json = False, config: Config
     settings = load(config)
     here = datetime.now(UTC).astimezone(settings.zone())
     if not yes:
-        confirm(f"Is it {here:%A, %Y-%m-%d %H:%M}?")
+        confirm(t("Is it {day}, {time}?", day=t(DAYS[here.weekday()]), time=f"{here:%Y-%m-%d %H:%M}"))
     now = clock.Reading.now()
 
     async def work(eraser: Eraser) -> None:
@@ -121,7 +125,7 @@ def retention_confirm_clock(yes: Yes = False, json: Json = False, config: Config
     with_eraser(settings, work)
     say(
         {"trusted": as_text(now.wall_ns)},
-        f"the clock is taken to be right: {here:%Y-%m-%d %H:%M}",
+        t("the clock is taken to be right: {time}", time=f"{here:%Y-%m-%d %H:%M}"),
         json=json,
     )
     return 0
@@ -142,18 +146,25 @@ def retention_reconcile(yes: Yes = False, json: Json = False, config: ConfigFile
     found = with_eraser(settings, look, writes=False)
     if not json:
         for finding in found:
-            held = "  (held: not touched)" if finding.held else ""
-            console().print(f"{plain(finding)}{held}", soft_wrap=True)
+            held = f"  {t('(held: not touched)')}" if finding.held else ""
+            console().print(f"{plain(told(str(finding)))}{held}", soft_wrap=True)
     mendable = [one for one in found if one.mendable]
     done: dict[str, int] = {}
     if mendable:
         if not yes:
-            confirm(f"Destroy stray files and keys, and note lost recordings: {len(mendable)} in all?")
+            confirm(
+                t(
+                    "Destroy stray files and keys, and note lost recordings: {number} in all?",
+                    number=len(mendable),
+                )
+            )
         done = with_eraser(settings, lambda eraser: reconcile.mend(eraser, mendable, who(), now_ns))
     left = len(found) - len(mendable)
-    text = f"{sum(done.values())} put right" if done else "nothing to put right"
+    text = t("{number} put right", number=sum(done.values())) if done else t("nothing to put right")
+    if left:
+        text += t(", {number} left to people", number=left)
     facts = {"found": [_finding(one) for one in found], "mended": done, "left": left}
-    say(facts, f"{text}, {left} left to people" if left else text, json=json)
+    say(facts, text, json=json)
     return 1 if left else 0
 
 
@@ -185,7 +196,14 @@ def erase(
 
     names = with_eraser(settings, names_of, writes=False)
     if not yes:
-        confirm(f"Erase {count(len(names))} for good ({', '.join(names[:5])}{', ...' * (len(names) > 5)})?")
+        some = f"{', '.join(names[:5])}{', ...' * (len(names) > 5)}"
+        confirm(
+            t(
+                "Erase {number} {number:recording|recordings} for good ({names})?",
+                number=len(names),
+                names=some,
+            )
+        )
 
     async def work(eraser: Eraser) -> int:
         cause = Cause("request", who(), reason, ground)
@@ -198,9 +216,10 @@ def erase(
             journal_of(eraser, "erase-refused", names, facts)
             raise UserError(str(problem)) from None
 
-    with progress("erasing", hidden=json) as shown:
+    with progress(t("erasing"), hidden=json) as shown:
         erased = with_eraser(settings, work)
-    say({"erased": names}, f"{count(erased)} erased", json=json)
+    text = t("{number} {number:recording|recordings} erased", number=erased)
+    say({"erased": names}, text, json=json)
     return 0
 
 

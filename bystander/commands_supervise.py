@@ -14,7 +14,7 @@ from bystander.acts import load
 from bystander.commands_record import ConfigFile, Json
 from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
-from bystander.lang import Lang, t, use
+from bystander.lang import Lang, t, told, use
 from bystander.output import console, plain, print_json, progress
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def supervise(
     until_ns = to_ns(moment(until or "today", zone, now, end=True))
     if until_ns <= since_ns:
         raise UserError(f"--from {since} --to {until}: that ends before it begins")
-    with progress("verifying", hidden=json, of_bytes=True) as shown:
+    with progress(t("verifying"), hidden=json, of_bytes=True) as shown:
         faults = faults_of(settings, config, shown)
 
     async def work(desk: Desk) -> dict[str, Any]:
@@ -76,7 +76,10 @@ def _show(made: dict[str, Any]) -> None:
 
     screen = console()
     calls, coverage, late = made["calls"], made["coverage"], made["overdue"]
-    share = "–" if coverage["share"] is None else f"{int(coverage['share'] * 10_000) / 100:g} %"
+    share = "–"
+    if coverage["share"] is not None:
+        # Never rounded up to all of the time.
+        share = t("{percent:g} %", percent=int(coverage["share"] * 10_000) / 100)
     checks = made["spot_checks"]
     drawn = ", ".join(checks["recordings"]) or "–"
     lines = [
@@ -96,7 +99,11 @@ def _show(made: dict[str, Any]) -> None:
         ),
         (t("disclosures"), _many(t(one["state"]) for one in made["disclosures"])),
         (t("copies made"), f"{len(made['copies'])}"),
-        (t("holds"), f"{len(made['holds'])}" + _parts({h["case"]: f"{h['days']} d" for h in made["holds"]})),
+        (
+            t("holds"),
+            f"{len(made['holds'])}"
+            + _parts({h["case"]: t("{days} {days:day|days}", days=h["days"]) for h in made["holds"]}),
+        ),
         (t("restricted"), f"{made['restricted']}"),
         (t("erasures"), f"{sum(made['erasures'].values())}" + _parts(made["erasures"])),
         (
@@ -112,7 +119,7 @@ def _show(made: dict[str, Any]) -> None:
     for name, value in lines:
         screen.print(f"{name:<28} {plain(value)}".rstrip(), soft_wrap=True)
     for fault in made["verify"]["faults"]:
-        screen.print(f"  {plain(fault)}", soft_wrap=True)
+        screen.print(f"  {plain(told(fault))}", soft_wrap=True)
 
 
 def _parts(counts: Mapping[str, Any], unit: str = "") -> str:

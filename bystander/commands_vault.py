@@ -13,7 +13,7 @@ from bystander.commands_record import Json
 from bystander.desks import with_care
 from bystander.errors import UserError
 from bystander.lang import t
-from bystander.output import console, print_json
+from bystander.output import console, paragraph, print_json
 
 PassphraseFile = Annotated[
     Path | None,
@@ -53,13 +53,14 @@ def init(
         print_json(made)
         return 0
     screen = console()
-    screen.print(f"vault      {made['vault']}", soft_wrap=True)
-    screen.print(f"record     bystander run -c {made['configuration']}", soft_wrap=True)
-    screen.print(f"identity   {made['identity']}", soft_wrap=True)
-    screen.print(
+    screen.print(f"{t('vault'):<10} {made['vault']}", soft_wrap=True)
+    screen.print(f"{t('record'):<10} bystander run -c {made['configuration']}", soft_wrap=True)
+    screen.print(f"{t('identity'):<10} {made['identity']}", soft_wrap=True)
+    what_next = t(
         "Give the identity to its person, to be kept apart from this machine, and a copy into a safe. It is "
         "the only one so far: without it and its passphrase nobody can ever listen to a recording."
     )
+    screen.print(paragraph(screen, what_next))
     return 0
 
 

@@ -13,7 +13,7 @@ from bystander.commands_record import ConfigFile, Json
 from bystander.commands_vault import PassphraseFile, passphrase_of
 from bystander.desks import with_care
 from bystander.errors import UserError
-from bystander.lang import t
+from bystander.lang import t, told
 from bystander.output import console, plain, print_json, progress
 
 if TYPE_CHECKING:
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from bystander.custody.verify import Report
 
 journal = typer.Typer(name="journal", help="Who did what with the recordings, when.")
+
+#: What `verify` looked at.
+_LOOKED_AT = {
+    "permissions": "{count} {count:permission|permissions}",
+    "calls": "{count} {count:call|calls}",
+    "keys": "{count} {count:key|keys}",
+    "files": "{count} {count:file|files}",
+    "entries": "{count} {count:entry|entries}",
+}
 
 KnownHead = Annotated[
     str | None,
@@ -48,7 +57,7 @@ def verify(
     settings = load(config)
     keys = _vault_keys(settings, identity, passphrase_file) if identity is not None else None
     known = _head(head)
-    with progress("verifying", hidden=json, of_bytes=True) as shown:
+    with progress(t("verifying"), hidden=json, of_bytes=True) as shown:
         report = _look(settings, config, known, keys, shown or _unseen)
     if json:
         faults = [{"where": fault.where, "what": fault.what} for fault in report.faults]
@@ -56,14 +65,12 @@ def verify(
         return 1 if faults else 0
     screen = console()
     for fault in report.faults:
-        screen.print(plain(str(fault)), style="red", soft_wrap=True)
+        screen.print(plain(f"{fault.where}: {told(fault.what)}"), style="red", soft_wrap=True)
     for note in report.notes:
-        screen.print(plain(note), style="yellow", soft_wrap=True)
-    looked = ", ".join(t(f"{{count}} {what}", count=count) for what, count in report.checked.items())
+        screen.print(plain(told(note)), style="yellow", soft_wrap=True)
+    looked = ", ".join(t(_LOOKED_AT[what], count=count) for what, count in report.checked.items())
     count = len(report.faults)
-    found = t("whole")
-    if count:
-        found = t("1 fault") if count == 1 else t("{number} faults", number=count)
+    found = t("{number} {number:fault|faults}", number=count) if count else t("whole")
     screen.print(f"{found} ({looked})")
     return 1 if count else 0
 
@@ -152,8 +159,9 @@ def journal_verify(head: KnownHead = None, json: Json = False, config: ConfigFil
         return 1 if faults else 0
     screen = console()
     for fault in faults:
-        screen.print(plain(fault), style="red", soft_wrap=True)
-    screen.print(f"{len(faults)} faults" if faults else f"whole; head {newest}", soft_wrap=True)
+        screen.print(plain(told(fault)), style="red", soft_wrap=True)
+    found = t("{number} {number:fault|faults}", number=len(faults))
+    screen.print(found if faults else t("whole; head {head}", head=newest), soft_wrap=True)
     return 1 if faults else 0
 
 
@@ -180,7 +188,8 @@ def journal_export(
             file.write(json_text(content) + "\n")
     except FileExistsError:
         raise UserError(f"{out}: there is such a file already; choose another name") from None
-    console().print(f"{len(content['entries'])} entries in {out}", soft_wrap=True)
+    text = t("{number} {number:entry|entries} in {file}", number=len(content["entries"]), file=out)
+    console().print(text, soft_wrap=True)
     return 0
 
 
@@ -234,7 +243,7 @@ def _object(entry: Entry) -> dict[str, Any]:
 
 def _short(value: Any) -> str:
     if isinstance(value, list) and len(value) > 2:
-        return f"{value[0]} and {len(value) - 1} more"
+        return t("{listed} and {more} more", listed=value[0], more=len(value) - 1)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -24,6 +24,7 @@ _LANGUAGES: Final = ("en", "pl")
 #: Where a line says what it is of, before it says what is wrong with it.
 _OF: Final = ": "
 _MOST_PARTS: Final = 6
+DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _chosen = "en"
 _of_program: str | None = None
 
@@ -95,14 +96,12 @@ def prefer(lang: str | None) -> None:
     _of_program = lang
 
 
-def t(text: str, **values: object) -> str:
-    """Return a text in the language chosen, with what it names in braces filled in."""
-    if _chosen == "pl":
-        from bystander.polish import TEXTS
+def t(text: str, *, of: str = "", **values: object) -> str:
+    """Return a text in the language chosen, with what it names in braces filled in.
 
-        text = TEXTS.get(text, text)
-        return _Polish().vformat(text, (), values) if values else text
-    return _English().vformat(text, (), values) if values else text
+    ``of`` tells apart what is one word in English: what it is a word of.
+    """
+    return _filled(text, f"{of}: {text}" if of else text, values)
 
 
 def said(text: str, **values: object) -> Said:
@@ -112,7 +111,7 @@ def said(text: str, **values: object) -> Said:
 
 def shown(text: str) -> str:
     """Return a text of :func:`said` in the language chosen; any other as it is."""
-    return t(text.template, **text.values) if isinstance(text, Said) else text
+    return _filled(text.template, text.template, text.values) if isinstance(text, Said) else text
 
 
 def told(line: str, lang: str | None = None) -> str:
@@ -138,6 +137,15 @@ def refusal(code: str, line: str) -> str:
     what, colon, _ = line.partition(_OF)
     why = REFUSED.get(code)
     return line if why is None else why.format(what=what if colon else code)
+
+
+def _filled(text: str, key: str, values: Mapping[str, object]) -> str:
+    if _chosen == "pl":
+        from bystander.polish import TEXTS
+
+        text = TEXTS.get(key, text)
+        return _Polish().vformat(text, (), values) if values else text
+    return _English().vformat(text, (), values) if values else text
 
 
 def _known(line: str) -> str | None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from bystander.polish_acts import ACTS
+from bystander.polish_calls import CALLS
 from bystander.polish_custody import CUSTODY
 from bystander.polish_doctor import DOCTOR
 from bystander.polish_refused import REFUSED
@@ -14,7 +16,7 @@ from bystander.polish_refused import REFUSED
 __all__ = ("LINES", "REFUSED", "TEXTS")
 
 #: By what the code gives to ``t`` and ``said``.
-TEXTS: Final = {**CUSTODY, **DOCTOR}
+TEXTS: Final = {**ACTS, **CALLS, **CUSTODY, **DOCTOR}
 #: Lines of the rooms, as an f-string has them: ``{}`` for each thing that is filled in, without what they are
 #: of (``{}: ``) where that stands first. ``{!t}`` is told in Polish, too: a reason, another line.
 LINES: Final[dict[str, str]] = {}

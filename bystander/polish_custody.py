@@ -15,13 +15,15 @@ CUSTODY: Final = {
     "revoked": "odwołane",
     "has the key": "ma klucz",
     "only one person can listen: if that key or passphrase is lost, no recording can ever be opened": (
-        "tylko jedna osoba może odsłuchiwać: jeśli zgubi klucz lub hasło, żadnego nagrania nikt już "
-        "nie otworzy"
+        "tylko jedna osoba może odsłuchiwać: jeśli zgubi klucz lub hasło, żadnego nagrania nikt już nie "
+        "otworzy"
     ),
     "nobody can listen today: renew the authorisation of somebody who has the key": (
         "nikt nie może dziś odsłuchiwać: trzeba przedłużyć upoważnienie komuś, kto ma klucz"
     ),
-    "a new key for the vault; recordings sealed to it": "nowy klucz sejfu; nagrania do niego zapieczętowane",
+    "a new key for the vault; recordings sealed to it": (
+        "nowy klucz sejfu; nagrania do niego zapieczętowane"
+    ),
     "End the authorisation of person {number}?": "Odwołać upoważnienie osoby {number}?",
     "Make a new key for the vault?": "Utworzyć nowy klucz sejfu?",
     "the journal is not whole; see `bystander journal verify`": (
@@ -115,19 +117,21 @@ CUSTODY: Final = {
     "nothing is held": "nic nie jest zabezpieczone",
     "of {began}, kept until {end}": "z {began}, przechowywane do {end}",
     "held for": "zabezpieczone do sprawy",
-    "1 recording to be erased": "do usunięcia: 1",
-    "{number} recordings to be erased": "do usunięcia: {number}",
+    "{number} {number:recording|recordings} to be erased": (
+        "do usunięcia: {number} {number:nagranie|nagrania|nagrań}"
+    ),
     "{number} held back": "zatrzymane: {number}",
-    "{number} under way, the next sweep finishes them": "w toku: {number}, dokończy je następne usuwanie",
+    "{number} under way, the next sweep finishes them": (
+        "w toku: {number}, dokończy je następne usuwanie"
+    ),
     # verify
     "whole": "wszystko w porządku",
-    "1 fault": "nieprawidłowości: 1",
-    "{number} faults": "nieprawidłowości: {number}",
-    "{count} calls": "rozmowy: {count}",
-    "{count} permissions": "uprawnienia: {count}",
-    "{count} keys": "klucze: {count}",
-    "{count} files": "pliki: {count}",
-    "{count} entries": "wpisy dziennika: {count}",
+    "{number} {number:fault|faults}": "nieprawidłowości: {number}",
+    "{count} {count:call|calls}": "{count} {count:rozmowa|rozmowy|rozmów}",
+    "{count} {count:permission|permissions}": "{count} {count:uprawnienie|uprawnienia|uprawnień}",
+    "{count} {count:key|keys}": "{count} {count:klucz|klucze|kluczy}",
+    "{count} {count:file|files}": "{count} {count:plik|pliki|plików}",
+    "{count} {count:entry|entries}": "{count} {count:wpis|wpisy|wpisów} dziennika",
     # status
     "recorder": "rejestrator",
     "recording": "nagrywa",
@@ -171,4 +175,4 @@ CUSTODY: Final = {
     "refusals": "odmowy dostępu",
     "persons": "osoby upoważnione",
     "faults": "nieprawidłowości",
-}
+}  # fmt: skip

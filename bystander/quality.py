@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bystander.codecs.emodel import burst_ratio, mos, r_factor
+from bystander.lang import t
 from bystander.rtcpview import rtcp_object
 from bystander.sniffer.delays import DelayFigures
 from bystander.sniffer.senderclock import agree, clock_slope
@@ -116,11 +117,11 @@ def summary(call: dict[str, Any]) -> str | None:
     said = []
     for by, stream in heard_quality(call):
         quality = stream["quality"]
-        words = [] if quality["mos_lq"] is None else [f"MOS {quality['mos_lq']:.1f}"]
-        words.append(f"loss {quality['lost_percent']:.1f} %")
+        words = [] if quality["mos_lq"] is None else [t("MOS {mos:.1f}", mos=quality["mos_lq"])]
+        words.append(t("loss {percent:.1f} %", percent=quality["lost_percent"]))
         if quality["jitter_max_ms"] is not None:
-            words.append(f"jitter {stream['jitter_ms']:.1f} ms")
-        if quality["capture_lost"]:
-            words.append(f"{quality['capture_lost']} packets lost by the capture")
-        said.append(f"{by} {', '.join(words)}")
-    return f"{'; '.join(said)} (listening, at the {MEASURED_AT})" if said else None
+            words.append(t("jitter {ms:.1f} ms", ms=stream["jitter_ms"]))
+        if lost := quality["capture_lost"]:
+            words.append(t("{lost} {lost:packet|packets} lost by the capture", lost=lost))
+        said.append(f"{t(by)} {', '.join(words)}")
+    return f"{'; '.join(said)} {t('(listening, at the capture point)')}" if said else None

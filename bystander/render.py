@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from bystander.lang import t
+from bystander.lang import DAYS, t
 from bystander.moments import length
 from bystander.output import plain
 from bystander.quality import summary
@@ -23,7 +23,6 @@ COLOURS = {"recorded": "green", "partial": "yellow", "one-way": "yellow", "exclu
 )
 CALLER, CALLEE = "cyan", "magenta"
 _TIME, _LENGTH = 10, 8
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _KINDS = {"request": "bold", "provisional": "dim", "success": "green", "failure": "red"}
 
 
@@ -45,7 +44,7 @@ def calls_table(
         start = datetime.fromisoformat(call["started_at"]).astimezone(zone)
         if f"{start:%A %Y-%m-%d}" != day:
             day = f"{start:%A %Y-%m-%d}"
-            yield Text(f"{t(_DAYS[start.weekday()])} {start:%Y-%m-%d}", "bold")
+            yield Text(f"{t(DAYS[start.weekday()])} {start:%Y-%m-%d}", "bold")
         above, below = _picture(call, root, picture)
         line = Text(f"{DIRECTIONS.get(call['direction'], '·')} ")
         line.append(f"{start:%H:%M:%S}".ljust(_TIME))
@@ -94,7 +93,7 @@ def _picture(call: dict[str, Any], root: Path, width: int) -> tuple[str, str]:
         kept = f"{t('held')}: {', '.join(map(plain, held))}"[:width] if held else ""
         return t("sealed"), kept
     lines = picture_lines(root / call["recording"]["path"], width)
-    return (lines[0], lines[1]) if len(lines) == 2 else ("(no file)", "")
+    return (lines[0], lines[1]) if len(lines) == 2 else (t("(no file)"), "")
 
 
 def picture_lines(path: Path, width: int, rows: int = 1) -> list[str]:
@@ -149,16 +148,17 @@ def call_facts(
         (" → ", "dim"),
         (plain(call["callee"]) or "?", "bold"),
         "   ",
-        (call["state"], "" if call["verdict"] else _colour(call)),
+        (t(call["state"]), "" if call["verdict"] else _colour(call)),
         (f" {call['final_status'] or ''}".rstrip(), "dim"),
         "   ",
-        (call["verdict"] or "", _colour(call)),
+        (t(call["verdict"]) if call["verdict"] else "", _colour(call)),
     )
-    for name, value in _facts(call, root, zone, evidence):
-        if value:
-            yield Text.assemble(
-                (f"  {name:<11} " if len(name) > 10 else f"  {name:<11}", "dim"), plain(value)
-            )
+    facts = [
+        (name and t(name, of="show"), value) for name, value in _facts(call, root, zone, evidence) if value
+    ]
+    width = max(11, *(len(name) + 1 for name, _ in facts))
+    for name, value in facts:
+        yield Text.assemble((f"  {name:<{width}}", "dim"), plain(value))
 
 
 def _facts(
@@ -166,56 +166,74 @@ def _facts(
 ) -> Iterator[tuple[str, str | None]]:
     recording = call["recording"]
     yield "id", call.get("id")
-    yield "direction", call["direction"]
+    yield "direction", t(call["direction"])
     yield "name", call["caller_name"]
     for name in ("started", "answered", "ended"):
-        by = f" by {call['ended_by']}" if name == "ended" and call["ended_by"] else ""
-        yield name, _when(call[f"{name}_at"], zone) + by if call[f"{name}_at"] else None
-    yield "duration", f"{call['duration_s']:.3f} s" if call["answered_at"] else None
+        at = _when(call[f"{name}_at"], zone) if call[f"{name}_at"] else None
+        if at and name == "ended" and call["ended_by"]:
+            at = t("{time} by {party}", time=at, party=t(call["ended_by"]))
+        yield name, at
+    yield "duration", t("{seconds:.3f} s", seconds=call["duration_s"]) if call["answered_at"] else None
     yield "quality", summary(call)
     yield "transport", call["transport"]
     media = call.get("media") or []
     yield "media", ", ".join(media) if media != ["audio"] else None
     for stream in call.get("undecoded") or []:
-        kept = f", {stream['kept']} of them in the evidence" if stream["kept"] else ""
-        yield "not decoded", f"{stream['codec']} by {stream['by']}: {stream['packets']} packets{kept}"
+        values = {"codec": stream["codec"], "party": t(stream["by"]), "packets": stream["packets"]}
+        kept = t(", {kept} of them in the evidence", kept=stream["kept"]) if stream["kept"] else ""
+        yield (
+            "not decoded",
+            t("{codec} by {party}: {packets} {packets:packet|packets}", **values) + kept,
+        )
     yield "Call-ID", ", ".join([call["call_id"], *call["linked_call_ids"]])
     for told in call.get("transfers", ()):
         yield "transfer", _transfer(told, zone)
     for one in call.get("case", call.get("related", ())):
         yield one["relation"].replace("-", " "), _partner(one, zone)
     for hold in call["holds"]:
-        until = _when(hold["to"], zone, "%H:%M:%S") if hold["to"] else "the end"
-        yield "hold", f"by {hold['by']}, {_when(hold['from'], zone, '%H:%M:%S')} to {until}"
+        until = _when(hold["to"], zone, "%H:%M:%S") if hold["to"] else t("the end")
+        begin = _when(hold["from"], zone, "%H:%M:%S")
+        yield "hold", t("by {party}, {begin} to {end}", party=t(hold["by"]), begin=begin, end=until)
     for side in ("caller", "callee"):
         pressed = [press for press in call["dtmf"] if press["by"] == side]
         methods = ", ".join(sorted({press["method"] for press in pressed}))
-        yield (
-            "digits",
-            f"{' '.join(press['digit'] for press in pressed)}  by {side} ({methods})" if pressed else None,
-        )
+        digits = " ".join(press["digit"] for press in pressed)
+        said = t("{digits}  by {party} ({methods})", digits=digits, party=t(side), methods=methods)
+        yield "digits", said if pressed else None
     if told := call.get("announcement"):
         yield "announced", _announced(told, zone)
     yield "recording", str(root / recording["path"]) if recording else None
     yield "", _audio(recording) if recording else None
     yield "sha256", recording["sha256"] if recording else None
     yield "evidence", str(evidence) if evidence else None
-    yield "kept until", call.get("delete_after")
+    yield "kept until", _until(call.get("delete_after"), zone)
     yield "held by", ", ".join(call.get("held_by") or [])
+
+
+def _until(text: str | None, zone: tzinfo | None) -> str | None:
+    """Return the end of a term in the office's time; a date is one."""
+    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M}" if text and "T" in text else text
 
 
 def _transfer(told: dict[str, Any], zone: tzinfo | None) -> str:
     status = f" ({told['status']})" if told["status"] else ""
-    return f"{told['kind']}, by {told['by']} to {told['to']}, {_when(told['at'], zone, '%H:%M:%S')}{status}"
+    parties = t("{kind}, by {by} to {to}", kind=t(told["kind"]), by=told["by"], to=told["to"])
+    return f"{parties}, {_when(told['at'], zone, '%H:%M:%S')}{status}"
 
 
 def _announced(told: dict[str, Any], zone: tzinfo | None) -> str:
     """Say whether the office's announcement was heard (R3)."""
     if told["at"] is None:
-        return "not heard"
-    how = "whole" if told["state"] == "heard" else f"cut after {told['heard_s']:.1f} s"
-    star = f"; * pressed at {_when(told['star_at'], zone, '%H:%M:%S')}" if told["star_at"] else ""
-    return f"{how}, from {_when(told['at'], zone, '%H:%M:%S')}{star}"
+        return t("not heard")
+    at = _when(told["at"], zone, "%H:%M:%S")
+    how = (
+        t("whole, from {time}", time=at)
+        if told["state"] == "heard"
+        else t("cut after {seconds:.1f} s, from {time}", seconds=told["heard_s"], time=at)
+    )
+    if not told["star_at"]:
+        return how
+    return how + t("; * pressed at {time}", time=_when(told["star_at"], zone, "%H:%M:%S"))
 
 
 def _partner(one: dict[str, Any], zone: tzinfo | None) -> str:
@@ -227,7 +245,12 @@ def _partner(one: dict[str, Any], zone: tzinfo | None) -> str:
 
 
 def _audio(recording: dict[str, Any]) -> str:
-    return f"{recording['duration_s']:.3f} s, {recording['channels']} channels, {recording['sample_rate']} Hz"
+    return t(
+        "{seconds:.3f} s, {channels} {channels:channel|channels}, {rate} Hz",
+        seconds=recording["duration_s"],
+        channels=recording["channels"],
+        rate=recording["sample_rate"],
+    )
 
 
 def _when(text: str, zone: tzinfo | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
@@ -235,28 +258,36 @@ def _when(text: str, zone: tzinfo | None, form: str = "%Y-%m-%d %H:%M:%S") -> st
     return f"{moment:{form}}.{moment.microsecond // 1000:03d}"
 
 
+#: So many columns tell which stream it is, the others how it came.
+_NAMING = 5
 STREAM_COLUMNS = ("by", "from", "to", "ssrc", "codec", "packets", "lost", "dup", "reord", "jitter ms")
 
 
-def streams_table(streams: Sequence[dict[str, Any]]) -> Iterator[Text]:
-    """Yield the RTP streams of a call as aligned lines under a heading."""
+def streams_table(streams: Sequence[dict[str, Any]], screen: int = 1 << 16) -> Iterator[Text]:
+    """Yield the RTP streams of a call as aligned lines under a heading; in two parts, one above the other,
+    where they do not fit on a ``screen`` so wide.
+    """
     rows = [
         [
-            *(stream["by"], stream["src"], stream["dst"], stream["ssrc"]),
+            *(t(stream["by"]), stream["src"], stream["dst"], stream["ssrc"]),
             (stream["codec"] or "?") + (" SRTP" if stream["srtp"] else ""),
             *(str(stream[name]) for name in ("packets", "lost", "duplicates", "reordered")),
             f"{stream['jitter_ms']:.1f}",
         ]
         for stream in streams
     ]
-    widths = [max(map(len, column)) for column in zip(STREAM_COLUMNS, *rows, strict=True)]
-    for number, row in enumerate([list(STREAM_COLUMNS), *rows]):
-        cells = [
-            plain(cell).rjust(width) if place > 4 else plain(cell).ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        colour = "dim" if number == 0 else {"caller": CALLER, "callee": CALLEE}.get(row[0], "")
-        yield _trimmed(Text("  ").append("  ".join(cells), colour))
+    heading = [t(name, of="streams") for name in STREAM_COLUMNS]
+    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+    colours = ["dim", *({"caller": CALLER, "callee": CALLEE}.get(stream["by"], "") for stream in streams)]
+    every = range(len(heading))
+    wide = sum(widths) + 2 * len(widths) > screen
+    for places in (every[:_NAMING], [0, *every[_NAMING:]]) if wide else (every,):
+        for row, colour in zip([heading, *rows], colours, strict=True):
+            cells = [
+                plain(row[at]).rjust(widths[at]) if at >= _NAMING else plain(row[at]).ljust(widths[at])
+                for at in places
+            ]
+            yield _trimmed(Text("  ").append("  ".join(cells), colour))
 
 
 def ladder_table(drawn: Ladder, width: int) -> Iterator[Text]:

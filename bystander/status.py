@@ -14,7 +14,7 @@ from typing import Any
 from rich.text import Text
 
 from bystander.config import Config
-from bystander.lang import t
+from bystander.lang import t, told
 from bystander.moments import to_ns
 from bystander.output import plain
 from bystander.retention import holds, sweep
@@ -134,16 +134,20 @@ def _line(name: str, value: Text) -> Text:
 
 def _listed(facts: dict[str, Any]) -> str:
     return (
-        plain("  (" + ", ".join(f"{t(name)} {value}" for name, value in facts.items()) + ")") if facts else ""
+        plain("  (" + ", ".join(f"{t(name)} {told(str(value))}" for name, value in facts.items()) + ")")
+        if facts
+        else ""
     )
 
 
 def _bytes(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+    if count < 1000:
+        return t("{count} {count:byte|bytes}", count=int(count))
+    for unit in ("kB", "MB", "GB", "TB"):
         count /= 1000
-    return f"{count:.1f} TB"
+        if count < 1000 or unit == "TB":
+            break
+    return t("{count:.1f} {unit}", count=count, unit=unit)
 
 
 def _disk(folder: Path) -> dict[str, int] | None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from typer.main import get_command
 
+from bystander.acts import confirm
 from bystander.cli import app, main
 from bystander.custody import persons, protocols
 from bystander.custody.desk import PURPOSES
 from bystander.errors import UserError
 from bystander.lang import prefer, refusal, said, shown, t, use
 from bystander.polish import REFUSED, TEXTS
+from bystander.render import STREAM_COLUMNS
+from bystander.sniffer.transfers import INVERSE
 from bystander.verdict import VERDICTS
 from tests.bureau import Bureau
 
@@ -31,11 +35,22 @@ KEPT = {
     *("incoming", "outgoing", "internal", "unknown"),
     *("stopped", "killed", "drops", "not-started", "no-space"),
     *("term", "request", "mend"),
-    *(f"{{count}} {what}" for what in ("permissions", "calls", "keys", "files", "entries")),
+    *("caller", "callee", "timeout", "capture-end", "blind", "attended", "call", "stream"),
     *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     *("recording", "not recording", "not running", "held", "overdue", "unfinished erasures"),
+    *("active_calls", "kernel_drops", "why"),
     *("recorder", "audio", "newest", "disk", "vault", "coverage", "not covered"),
 }  # fmt: skip
+
+#: Words that both languages have.
+SAME = {
+    "administrator",
+    "media",
+    "{seconds:.3f} s",
+    "jitter {ms:.1f} ms",
+    "MOS {mos:.1f}",
+    "{count:.1f} {unit}",
+}
 
 
 def modules(*rooms: str) -> Iterator[ast.Module]:
@@ -45,8 +60,10 @@ def modules(*rooms: str) -> Iterator[ast.Module]:
 
 
 def texts_in(node: ast.AST) -> set[str]:
-    """The texts that stand in an expression, but not the pieces of an f-string."""
-    within = {id(one) for made in ast.walk(node) if isinstance(made, ast.JoinedStr) for one in ast.walk(made)}
+    """The texts that stand in an expression, but not the pieces of an f-string, nor keys."""
+    others = [made for made in ast.walk(node) if isinstance(made, ast.JoinedStr)]
+    others += [made.slice for made in ast.walk(node) if isinstance(made, ast.Subscript)]  # type: ignore[misc]
+    within = {id(one) for made in others for one in ast.walk(made)}
     return {
         part.value
         for part in ast.walk(node)
@@ -79,6 +96,21 @@ def values_of(node: ast.expr) -> set[str]:
     return texts_in(node) if isinstance(node, ast.Constant | ast.Tuple | ast.List) else set()
 
 
+def labels() -> set[str]:
+    """The names of what `show` says of a call and of its streams."""
+    facts = next(node for module in modules("bystander") for node in module.body
+                 if isinstance(node, ast.FunctionDef) and node.name == "_facts")  # fmt: skip
+    yielded = [node.value.elts[0] for node in ast.walk(facts)
+               if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple)]  # fmt: skip
+    found = {node.value for node in yielded if isinstance(node, ast.Constant)} - {""}
+    assert len(found) > 15
+    relations = {relation.replace("-", " ") for relation in INVERSE}
+    times = {"started", "answered", "ended"}
+    return {f"show: {name}" for name in found | relations | times} | {
+        f"streams: {name}" for name in STREAM_COLUMNS
+    }
+
+
 def codes() -> set[str]:
     """The codes with which acts are refused."""
     found = {"revoked", "lapsed", "not-yet-valid"}  # the states of an authorisation, in persons.admit
@@ -95,9 +127,9 @@ def codes() -> set[str]:
 
 
 def test_every_text_is_in_both_languages_and_none_is_unused() -> None:
-    literal = given() - {"state", "verdict", "cause"}  # those are keys of what is shown
+    literal = given()
     assert len(literal) > 40
-    assert literal | KEPT == set(TEXTS)
+    assert literal | KEPT | labels() == set(TEXTS)
 
 
 def test_every_refusal_is_in_both_languages_and_on_paper() -> None:
@@ -111,8 +143,13 @@ def test_what_is_filled_in_is_filled_in_in_both() -> None:
     def fields(text: str) -> set[str | None]:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
+    def words(text: str) -> set[int]:
+        return {spec.count("|") for _, _, spec, _ in string.Formatter().parse(text) if spec and "|" in spec}
+
     for english, polish in TEXTS.items():
         assert fields(english) == fields(polish), english
+        # One word or several; one, two to four, and more.
+        assert words(english) <= {1} and words(polish) <= {2}, english
     assert all(fields(text) <= {"what"} for text in REFUSED.values())
 
 
@@ -120,7 +157,7 @@ def test_polish_is_written_in_polish_letters_and_nothing_stays_english() -> None
     every = [*TEXTS.values(), *REFUSED.values()]
     assert set("".join(every)) & set("ąćęłńóśźż") == set("ąćęłńóśźż")
     assert not [text for text in every if set(text) - set(string.printable + "ąćęłńóśźżŁŚŻÓ–…„”")]
-    assert [english for english, polish in TEXTS.items() if english == polish] == ["administrator", "media"]
+    assert {english for english, polish in TEXTS.items() if english == polish} == SAME
 
 
 @pytest.mark.parametrize(
@@ -174,8 +211,8 @@ def test_lists_and_figures_in_polish(configured: Bureau, capsys: pytest.CaptureF
     assert re.search(r"^rozmowy +3 +\(odebrane 3\)$", shown("status"), re.MULTILINE)
     assert shown("hold", "list") == "nic nie jest zabezpieczone\n"
     plan = shown("retention", "plan", "--at", "2027-01-31")
-    assert re.search(r"^do usunięcia: 3, zatrzymane: 0$", plan, re.MULTILINE)
-    assert re.search(r"^nieprawidłowości: \d+ \(.* rozmowy: 3.* pliki: ", shown("verify"), re.MULTILINE)
+    assert re.search(r"^do usunięcia: 3 nagrania, zatrzymane: 0$", plan, re.MULTILINE)
+    assert re.search(r"^nieprawidłowości: \d+ \(.* 3 rozmowy.* \d+ plik(i|ów)", shown("verify"), re.MULTILINE)
     assert shown("persons", "list", "--lang", "en").count("listener") == 2
 
 
@@ -229,6 +266,44 @@ def test_every_command_takes_the_language(capsys: pytest.CaptureFixture[str]) ->
         assert "--lang" in options or hasattr(command, "commands"), name
     assert main(["hold", "list", "--lang", "de"]) == 1
     assert "take en or pl" in capsys.readouterr().err
+
+
+def test_a_call_in_polish(installation: Path, configured: Bureau, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ["show", "first", "-c", str(installation)]
+    assert main([*shown, "--lang", "pl"]) == 0
+    screen = capsys.readouterr().out
+    assert screen.startswith("↘ +48600100200 → 101   odebrane 200   nagrane\n")
+    assert re.search(r"^  zakończone +2026-11-23 [\d:.]+ \(dzwoniący\)$", screen, re.MULTILINE)
+    assert re.search(r"^  zawieszenie +odbierający, od [\d:.]+ do końca$", screen, re.MULTILINE)
+    assert re.search(r"^ +20,000 s, 2 kanały, 8000 Hz$", screen, re.MULTILINE)
+    assert not re.search(r"\b(started|by|until|caller|channels?)\b", screen)
+    assert json_of(capsys, *shown, "--lang", "pl") == json_of(capsys, *shown)
+    held = ["hold", "add", "20260831-120001", "--case", "K 1", "--reason", "r", "--lang", "pl"]
+    assert main(held) == 0
+    assert capsys.readouterr().out == "zabezpieczenie 1 do sprawy K 1: 1 nagranie\n"
+
+
+def json_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"), [("t\n", True), ("tak\n", True), ("Y\n", True), ("x\nn\n", False)]
+)
+def test_questions_are_answered_in_either_language(
+    answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    use("pl")
+    if agreed:
+        confirm(t("Make a new key for the vault?"))
+    else:
+        with pytest.raises(UserError, match="nothing was done"):
+            confirm(t("Make a new key for the vault?"))
+    asked = "Utworzyć nowy klucz sejfu? [t/N]: "
+    assert capsys.readouterr().err == asked * len(answer.splitlines())
 
 
 def test_doctor_in_polish(capsys: pytest.CaptureFixture[str]) -> None:
