@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 from bystander.errors import UserError
 
@@ -33,7 +33,7 @@ AHEAD_S: Final = 2.0
 _PIECE_S: Final = 0.25
 _PIPE_BYTES: Final = 4096
 _PATIENCE_S: Final = 3.0
-_INTERRUPTIONS: Final = {signal.SIGINT, signal.SIGTERM}
+_INTERRUPTIONS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 #: What a shell says of a command that is not there, or cannot be run.
 _SHELL: Final = {126: "cannot be run", 127: "is not there"}
 
@@ -62,11 +62,13 @@ class Player:
     def play(self, wav: bytes, bytes_a_second: int) -> None:
         """Play a WAV until it ends, the program ends, or somebody interrupts. Raises UserError: it failed."""
         self._rate = bytes_a_second
-        with _interruptible():
+        with _interruptible() as interruptions:
             process = self._start()
             try:
+                interruptions.let()
                 self._feed(process, memoryview(wav))
                 status = process.wait()
+                interruptions.held = True
             except KeyboardInterrupt:
                 return  # whoever listens has heard enough
             finally:
@@ -167,22 +169,52 @@ def _fate(status: int) -> str:
     return _SHELL.get(status, f"ended with status {status}")
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a request to end be like Ctrl-C: what was heard is still written down."""
+class _Interruptions:
+    """Requests to end are like Ctrl-C, once; held back while a program is being started or ended.
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    It would else be left to itself, and what it took would be known to nobody.
+    """
+
+    def __init__(self) -> None:
+        self.held = True
+        self._came = False
+
+    def let(self) -> None:
+        """Hold nothing back any more. Raises KeyboardInterrupt: something came."""
+        self.held = False
+        if self._came:
+            self.held = True
+            raise KeyboardInterrupt
+
+    def take(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Take a signal."""
+        if self.held:
+            self._came = True
+            return
+        self.held = True
         raise KeyboardInterrupt
 
+
+@contextmanager
+def _interruptible() -> Iterator[_Interruptions]:
+    """Let a request to end be like Ctrl-C: what was heard is still written down."""
+    interruptions = _Interruptions()
+    before = {
+        number: handler
+        for number in _INTERRUPTIONS
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
     try:
-        before = signal.signal(signal.SIGTERM, interrupt)
+        for number in before:
+            signal.signal(number, interruptions.take)
     except ValueError:  # not the main thread
-        yield
+        yield interruptions
         return
     try:
-        yield
+        yield interruptions
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _installed() -> tuple[str, ...]:

@@ -1,7 +1,9 @@
-"""What holds for every test: the program speaks English, and no machine is too slow for a test to pass."""
+"""What holds for every test: the program speaks English, no machine is too slow for a test to pass, and it
+makes no difference how the tests are started."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +14,11 @@ from bystander import lang
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# Begun in the background or under nohup, the tests would ignore these, and so would all that they start.
+for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 @pytest.fixture(autouse=True)

@@ -58,8 +58,8 @@ def test_a_call_whose_signalling_comes_by_hep_is_recorded_whole(tmp_path: Path, 
         time.sleep(5.0)
         hang_up(caller, callee)
         lasted_s = time.monotonic() - began
-        wait_until(lambda: bool(recorder.calls()), "the call in the index", 20.0)
-        assert stop(daemon, signal.SIGTERM, 20.0) == 0
+        wait_until(lambda: bool(recorder.calls()), "the call in the index", 60.0)
+        assert stop(daemon, signal.SIGTERM, 60.0) == 0
 
         (found,) = [entry for entry in recorder.calls() if entry["state"] == "answered"]
         assert found["call_id"] == call_id

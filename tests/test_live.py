@@ -85,8 +85,8 @@ def test_a_call_outlives_the_recorder(network: Network) -> None:
     time.sleep(6.0)
     lasted_s = time.monotonic() - began
     hang_up(network.caller, network.callee)
-    wait_until(lambda: bool(network.calls(call_id)), "the call in the index", 20.0)
-    assert stop(recorder, signal.SIGTERM, 20.0) == 0
+    wait_until(lambda: bool(network.calls(call_id)), "the call in the index", 60.0)
+    assert stop(recorder, signal.SIGTERM, 60.0) == 0
 
     assert network.lab.recorder.counter(TAP, "tx_packets") == 0
     for phone, name in ((network.callee, "caller"), (network.caller, "callee")):
@@ -111,7 +111,7 @@ def test_sigterm_ends_calls_in_progress(network: Network) -> None:
     began = time.monotonic()
     call_id = network.begin()
     time.sleep(4.0)
-    assert stop(recorder, signal.SIGTERM, 20.0) == 0
+    assert stop(recorder, signal.SIGTERM, 60.0) == 0
     ended_s = time.monotonic() - began
     time.sleep(1.0)
     hang_up(network.callee, network.caller)

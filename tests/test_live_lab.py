@@ -60,9 +60,9 @@ def test_fifty_calls_at_once(tmp_path: Path) -> None:
             ]  # fmt: skip
             for program in (*callers, *servers):
                 program.finish()
-        wait_until(lambda: len(recorder.calls()) >= PAIRS * CALLS_EACH, "fifty calls in the index", 30.0)
+        wait_until(lambda: len(recorder.calls()) >= PAIRS * CALLS_EACH, "fifty calls in the index", 60.0)
         recorded = {entry["call_id"]: entry for entry in recorder.calls()}
-        assert stop(daemon, signal.SIGTERM, 20.0) == 0
+        assert stop(daemon, signal.SIGTERM, 60.0) == 0
         made = {told["call_id"]: told for told in truth.calls(tmp_path / "tap.pcap")}
         assert len(made) == PAIRS * CALLS_EACH
         assert max(told["answered_ns"] for told in made.values()) < min(
@@ -132,9 +132,9 @@ def test_c7_a_call_encrypted_on_one_hop_held_and_tunnelled(tmp_path: Path) -> No
             b.wait_for("CALL_REMOTE_SDP", mark)
             time.sleep(3.0)
             hang_up(b, a)
-        wait_until(lambda: bool(recorder.calls()), "the call in the index", 20.0)
+        wait_until(lambda: bool(recorder.calls()), "the call in the index", 60.0)
         (entry,) = recorder.calls()
-        assert stop(daemon, signal.SIGTERM, 20.0) == 0
+        assert stop(daemon, signal.SIGTERM, 60.0) == 0
         for phone in phones:
             phone.close()
         (told,) = truth.calls(tmp_path / "tap.pcap")

@@ -45,7 +45,7 @@ def test_c1_a_call_through_vxlan_whose_invite_is_in_fragments_of_fragments(tmp_p
         callee.answer()
         caller.finish()
         callee.wait_for("CALL_CLOSED")
-        assert stop(daemon, signal.SIGTERM, 20.0) == 0
+        assert stop(daemon, signal.SIGTERM, 60.0) == 0
         (found,) = recorder.calls()
         assert (found["state"], found["verdict"], found["callee"]) == ("answered", "recorded", "bob")
         assert {stream["tunnel"] for stream in found["streams"]} == {"vxlan"}

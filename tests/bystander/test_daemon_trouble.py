@@ -19,6 +19,7 @@ from bystander.config import load
 from bystander.daemon import run
 from bystander.sniffer.capturefile import CHUNK_BYTES
 from bystander.storage.index import Index, IndexProblem
+from tests.resting import took_all
 
 #: Calls that end one after another, at times that are no whole milliseconds.
 TRAFFIC = Traffic(calls=16, seconds=12, stagger_s=20.0123)
@@ -49,7 +50,7 @@ def start(config: Path, *arguments: str | Path) -> subprocess.Popen[str]:
 
 def finish(config: Path, *arguments: str | Path) -> tuple[int, str]:
     process = start(config, *arguments)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     return process.returncode, said
 
 
@@ -91,8 +92,9 @@ def test_killed_at_any_moment(config: Path, capture: Path, blocks: int) -> None:
         assert process.stderr is not None
         if blocks > 2:
             assert " recorded" in process.stderr.readline()
-        else:
-            time.sleep(1.5)
+        patience = time.monotonic() + 180
+        while not took_all(process, wire):
+            assert time.monotonic() < patience, "the recorder does not come to rest"
         process.send_signal(signal.SIGKILL)
     process.communicate()
     rest = config.parent / "rest.pcap"
@@ -261,7 +263,7 @@ def test_sigterm_twice(config: Path, capture: Path) -> None:
             wire.write(data[CHUNK_BYTES + 1000 :])
         except BrokenPipeError:
             pass
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=180)
     assert process.returncode == 0, said
     calls = indexed(config)
     assert calls

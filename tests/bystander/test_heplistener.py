@@ -29,10 +29,16 @@ async def heard(
     """Listen, let ``send`` loose on the port in a thread, wait until ``wanted``; return what was taken."""
     came = asyncio.Event()
     listener = HepListener(section, came.set)
-    await listener.open()
+    for again in range(9, -1, -1):
+        try:
+            await listener.open()
+            break
+        except UserError:  # a free port for UDP was not free for TCP
+            if not again:
+                raise
     try:
         await asyncio.to_thread(send, listener.port)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not wanted(listener):
                 await asyncio.sleep(0.01)
         return listener, listener.take()

@@ -180,7 +180,7 @@ def server(request: pytest.FixtureRequest, health: dict[str, Health]) -> Iterato
 
 
 def ask(server: MetricsServer, path: str, method: str = "GET") -> tuple[int, str, bytes]:
-    connection = http.client.HTTPConnection(*server.address, timeout=10)
+    connection = http.client.HTTPConnection(*server.address, timeout=60)
     connection.request(method, path)
     answer = connection.getresponse()
     found = answer.status, answer.headers["Content-Type"], answer.read()

@@ -120,6 +120,37 @@ def test_a_player_that_never_reads_is_ended_by_who_listens(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_while_the_player_is_being_started(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs before its start is known here; it is ended like any other."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        os.kill(os.getpid(), number)
+        return started[0]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(player.subprocess, "Popen", start)
+    assert heard("exec sleep 600", 60.0) == 0.0
+    assert started[0].returncode == -signal.SIGTERM
+
+
+def test_interrupted_again_while_the_player_is_being_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Player._end
+
+    def again(played: Player, process: subprocess.Popen[bytes]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        end(played, process)
+
+    monkeypatch.setattr(Player, "_end", again)
+    played = Player(f"head -c {HEADER_BYTES + RATE} > /dev/null; touch {tmp_path}/on; exec sleep 600")
+    interrupted(played, 60.0, signal.SIGINT, tmp_path / "on")
+    assert played.heard_s == pytest.approx(1.0, abs=0.3)
+
+
 def test_a_player_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(player, "_PATIENCE_S", 0.3)
     read = f"head -c {HEADER_BYTES + RATE} > /dev/null; touch {tmp_path}/on"

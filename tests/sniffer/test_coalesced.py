@@ -224,7 +224,7 @@ def taken(ring: Ring, packets: list[bytes]) -> tuple[Splitter, int]:
     splitter, parser = Splitter(), FrameParser()
     poll = select.poll()
     poll.register(ring.fileno(), select.POLLIN)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while len(found) < len(packets) and time.monotonic() < deadline:
         poll.poll(100)
         for captured in ring.ready():

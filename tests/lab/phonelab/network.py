@@ -34,7 +34,7 @@ def missing(programs: Sequence[str] = PROGRAMS) -> str:
     return f"not installed: {' '.join(absent)}" if absent else ""
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Poll ``condition``; raise TimeoutError naming ``what`` when it stays false."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -249,7 +249,7 @@ def run(*arguments: object) -> str:
 
 
 def stop(
-    process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, timeout_s: float = 5.0
+    process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, timeout_s: float = 30.0
 ) -> int:
     """Signal a process started by ``Host.start`` and wait; killed when it does not end. Returns its exit
     status."""

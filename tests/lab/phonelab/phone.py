@@ -153,7 +153,7 @@ class Phone:
         return self.wait(lambda e: bool(e.get("response")), f"answer to {command}", mark)
 
     def wait(
-        self, wanted: Callable[[dict[str, object]], bool], what: str, since: int = 0, timeout_s: float = 30.0
+        self, wanted: Callable[[dict[str, object]], bool], what: str, since: int = 0, timeout_s: float = 60.0
     ) -> dict[str, object]:
         """The first event after number ``since`` that is ``wanted``."""
         with self._changed:
@@ -161,7 +161,7 @@ class Phone:
                 raise TimeoutError(f"{self.user}: no {what} within {timeout_s:g} s: {self.events[since:]}")
             return next(e for e in self.events[since:] if wanted(e))
 
-    def wait_for(self, kind: str, since: int = 0, timeout_s: float = 30.0) -> dict[str, object]:
+    def wait_for(self, kind: str, since: int = 0, timeout_s: float = 60.0) -> dict[str, object]:
         """The first event of a type such as CALL_INCOMING, CALL_RINGING, CALL_ESTABLISHED, CALL_CLOSED."""
         return self.wait(lambda e: e.get("type") == kind, kind, since, timeout_s)
 

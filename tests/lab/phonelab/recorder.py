@@ -48,7 +48,7 @@ class Recorder:
             sys.executable, "-m", "bystander", "run", "-c", self.config,
             log="recorder.log",
         )  # fmt: skip
-        wait_until(lambda: self._healthy(daemon), "the recorder", 30.0)
+        wait_until(lambda: self._healthy(daemon), "the recorder", 60.0)
         return daemon
 
     def _healthy(self, daemon: subprocess.Popen[bytes]) -> bool:
