@@ -119,7 +119,10 @@ def calls(
 
 
 def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) -> int:
-    """Show one call: facts, streams, waveform, and its signalling as a ladder."""
+    """Show one call: facts, streams, waveform, signalling.
+
+    The signalling is drawn as a ladder.
+    """
     from bystander.cases import case_of
 
     settings = _load(config)
@@ -164,7 +167,10 @@ def show(recording: RecordingId, json: Json = False, config: ConfigFile = None) 
 
 
 def inspect(recording: RecordingId, json: Json = False, config: ConfigFile = None) -> int:
-    """Give the call's SIP messages to TShark and compare what it says with what Bystander understood."""
+    """Compare a call's SIP as TShark reads it with our view.
+
+    TShark gets the SIP messages that are kept with the call.
+    """
     settings = _load(config)
     entry, call = _find(settings, recording)
     if not entry.evidence_path:
@@ -194,7 +200,10 @@ def inspect(recording: RecordingId, json: Json = False, config: ConfigFile = Non
 
 
 def status(json: Json = False, config: ConfigFile = None) -> int:
-    """Tell whether the recorder is recording, what it has recorded, and when it was not recording."""
+    """Tell whether the recorder records, and when it did not.
+
+    Also what it has recorded, and how much room there is.
+    """
     settings = _load(config)
     from bystander.status import gather, lines
 

@@ -11,24 +11,23 @@ import typer
 from bystander.acts import load, say
 from bystander.commands_listen import Case, Purpose
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
+from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, told, use
 from bystander.output import console, plain, print_json, warn
+from bystander.unlocking import Identities, PassphraseFiles, unlocking, with_care
 
 if TYPE_CHECKING:
     from bystander.custody.desk import Desk
     from bystander.custody.disclosure import Disclosure
 
-disclose = typer.Typer(
-    name="disclose", help="Handing recordings over: request, decision, export (annexes 3 and 4)."
-)
+disclose = typer.Typer(name="disclose", help="Handing over: request, decision, export (annexes 3 and 4).")
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The request's number.")]
 
 
 def disclose_request(
     recordings: Annotated[
-        list[str] | None, typer.Argument(metavar="[RECORDING...]", help="The calls, by id.")
+        list[str] | None, typer.Argument(metavar="RECORDING", help="The calls, by id.")
     ] = None,
     *,
     applicant: Annotated[str, typer.Option(metavar="NAME", help="Who applies.")] = "",
@@ -128,7 +127,10 @@ def disclose_print(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Print a request and its decision as PDF, annex 3, in Polish; or the form, to be filled by hand."""
+    """Print a request and its decision as PDF: annex 3, in Polish.
+
+    Without a number it is the empty form, to be filled by hand.
+    """
     from bystander.custody import disclosure, printing
 
     use(lang)
@@ -151,7 +153,7 @@ def disclose_print(
 def disclose_export(
     number: Number,
     recordings: Annotated[
-        list[str] | None, typer.Argument(metavar="[RECORDING...]", help="Only these of the request.")
+        list[str] | None, typer.Argument(metavar="RECORDING", help="Only these of the request.")
     ] = None,
     *,
     to: Annotated[Path, typer.Option(metavar="DIR", help="A new folder, on the medium to hand over.")],
@@ -167,7 +169,10 @@ def disclose_export(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Copy what was consented to, with checksums, signature and the handover protocol (annex 4)."""
+    """Copy what was consented to, onto a medium.
+
+    With checksums, the recorder's signature and the handover protocol (annex 4).
+    """
     from bystander import __version__
     from bystander.custody import handover
     from bystander.custody.handover import Parcel
@@ -197,8 +202,9 @@ def verify_export(
     lang: Lang = None,
     json: Json = False,
 ) -> int:
-    """Check what was handed over: every file against its checksum, and the recorder's signature. Needs no
-    vault.
+    """Check what was handed over; needs no vault.
+
+    Every file is held against its checksum, and the checksums against the recorder's signature.
     """
     from bystander.custody.export import verify_export as look
 

@@ -31,7 +31,7 @@ _WHAT = {"call": "call", "stream": "stream"}
 def doctor(
     captures: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[CAPTURE...]", help="Look at capture files instead of a live mirror."),
+        typer.Argument(metavar="CAPTURE", help="Look at capture files instead of a live mirror."),
     ] = None,
     interface: Annotated[
         str | None, typer.Option(metavar="IF", help="The mirror port; outweighs the configuration.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bystander.retention.holds import Hold
     from bystander.storage.index import Index
 
-hold = typer.Typer(name="hold", help="Keep recordings that are evidence, whatever their term.")
+hold = typer.Typer(name="hold", help="Keep recordings that are evidence beyond their term.")
 
 _DAY_NS = 86_400 * 1_000_000_000
 Case = Annotated[str, typer.Option(metavar="CASE", help="The number of the case.")]
@@ -45,7 +45,10 @@ def hold_add(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Hold recordings for a case: those named, or all that a query finds; calls in progress, too."""
+    """Hold recordings, or calls in progress, for a case.
+
+    Those named, or all that a query finds.
+    """
     from bystander.inprogress import calls_in_progress
     from bystander.moments import moment, to_ns
     from bystander.retention import holds

@@ -11,10 +11,11 @@ import typer
 
 from bystander.acts import load, say
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
+from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json
+from bystander.unlocking import Identities, PassphraseFiles, unlocking, with_care
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -49,8 +50,9 @@ def listen(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Listen to a recording: for a case, a purpose of the ordinance and a justification. It opens a
-    protocol.
+    """Listen to a recording; it opens a protocol.
+
+    Only for a case, with a purpose of the ordinance and a justification.
     """
     from bystander.custody import listening
     from bystander.player import Player

@@ -9,10 +9,11 @@ import typer
 
 from bystander.acts import Reason, Yes, confirm, load, need_text, say
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, unlocking, with_care, with_desk
+from bystander.desks import with_desk
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json, warn
+from bystander.unlocking import Identities, PassphraseFiles, passphrase_of, unlocking, with_care
 
 if TYPE_CHECKING:
     from datetime import date
@@ -59,7 +60,6 @@ def persons_add(
     config: ConfigFile = None,
 ) -> int:
     """Enter a person. For a listener, give the --identity of somebody who can listen already."""
-    from bystander.commands_vault import passphrase_of
     from bystander.custody import persons as room
     from bystander.init import MIN_PASSPHRASE
     from bystander.storage.identity import new_identity, recipient_text, write_identity
@@ -148,7 +148,10 @@ def persons_revoke(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """End a person's authorisation; their copy of the vault's key is destroyed at once."""
+    """End a person's authorisation at once.
+
+    Their copy of the vault's key is destroyed.
+    """
     from bystander.custody import persons as room
 
     use(lang)
@@ -176,7 +179,10 @@ def persons_renew(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Prolong an authorisation; one that has lapsed needs the --identity of somebody who can listen."""
+    """Prolong a person's authorisation.
+
+    One that has lapsed needs the --identity of somebody who can listen.
+    """
     from bystander.custody import persons as room
 
     use(lang)
@@ -201,8 +207,9 @@ def persons_rotate(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Make a new key for the vault and seal every recording's key to it: what copies of the old one there may
-    be open nothing any more.
+    """Make a new key for the vault, and seal all keys to it.
+
+    What copies of the old one there may be open nothing any more.
     """
     from bystander.custody.rotation import rotate
     from bystander.storage.identity import new_identity

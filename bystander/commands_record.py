@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def extract(
     captures: Annotated[
-        list[Path], typer.Argument(metavar="CAPTURE...", help="pcap or pcapng files, also .gz.")
+        list[Path], typer.Argument(metavar="CAPTURE", help="pcap or pcapng files, also .gz.")
     ],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the WAVs and calls.json.")
@@ -52,7 +52,7 @@ def extract(
         Path | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration; none is needed.")
     ] = None,
 ) -> int:
-    """Write the calls of capture files as plain WAVs and calls.json."""
+    """Write the calls of captures as WAVs and calls.json."""
     settings = _settings(config, office_number or [], office_network or [], tls_keylog)
     from bystander.extract import extract as extract_calls
 
@@ -76,7 +76,7 @@ def extract(
 
 def run(
     more: Annotated[
-        list[Path] | None, typer.Argument(metavar="[CAPTURE...]", help="More files for --read.")
+        list[Path] | None, typer.Argument(metavar="CAPTURE", help="More files for --read.")
     ] = None,
     config: ConfigFile = None,
     interface: Annotated[
@@ -88,7 +88,10 @@ def run(
         typer.Option(metavar="CAPTURE", help="Feed capture files the same way, then end."),
     ] = None,
 ) -> int:
-    """Record the calls of the mirror port until told to stop (SIGTERM)."""
+    """Record the calls of the mirror port until told to stop.
+
+    By SIGTERM or SIGINT; with --read, until the files end.
+    """
     if more and not read:
         raise typer.BadParameter(f"unexpected argument {more[0]}; capture files follow --read")
     if read and interface:

@@ -29,7 +29,10 @@ def retention_plan(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Show what the next sweep would erase, why, and what is held back. Erases nothing."""
+    """Show what the next sweep would erase, and why.
+
+    Also what is held back. Erases nothing.
+    """
     from bystander.moments import from_ns, moment, to_ns
     from bystander.retention import sweep
 
@@ -70,7 +73,10 @@ def retention_sweep(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Erase what is beyond its term and not held: keys, audio, signalling and index rows."""
+    """Erase what is beyond its term and not held.
+
+    Keys, audio, signalling and index rows.
+    """
     from bystander.output import progress
     from bystander.retention import sweep
     from bystander.sweeping import run_sweep
@@ -106,7 +112,10 @@ def retention_sweep(
 
 
 def retention_confirm_clock(yes: Yes = False, json: Json = False, config: ConfigFile = None) -> int:
-    """Say that the machine's clock is right, after it was refused."""
+    """Say that the machine's clock is right.
+
+    For a sweep that refused to erase because the clock had leapt.
+    """
     from bystander.retention import clock
     from bystander.retention.erasure import as_text
 
@@ -132,7 +141,10 @@ def retention_confirm_clock(yes: Yes = False, json: Json = False, config: Config
 
 
 def retention_reconcile(yes: Yes = False, json: Json = False, config: ConfigFile = None) -> int:
-    """Put right what `verify` finds without its counterpart: files, rows, keys. Asks first."""
+    """Put right what `verify` finds without its counterpart.
+
+    Files, rows and keys. Asks first.
+    """
     from bystander.inprogress import calls_in_progress
     from bystander.retention import reconcile
 
@@ -170,7 +182,7 @@ def retention_reconcile(yes: Yes = False, json: Json = False, config: ConfigFile
 
 def erase(
     recordings: Annotated[
-        list[str], typer.Argument(metavar="RECORDING...", help="Ids, their beginnings, or SIP Call-IDs.")
+        list[str], typer.Argument(metavar="RECORDING", help="Ids, their beginnings, or SIP Call-IDs.")
     ],
     reason: Reason,
     ground: Annotated[
@@ -180,7 +192,10 @@ def erase(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Erase recordings before their term, as a person may demand (R18). Held ones are refused."""
+    """Erase recordings before their term.
+
+    As a person may demand (R18). Held ones are refused.
+    """
     from bystander.inprogress import calls_in_progress
     from bystander.output import progress
     from bystander.retention.erasure import Cause

@@ -12,10 +12,11 @@ import typer
 from bystander.acts import Reason, Yes, confirm, journal_of, load, need_text, say, who, with_eraser
 from bystander.commands_listen import Case, Justification
 from bystander.commands_record import ConfigFile, Json
-from bystander.desks import Identities, PassphraseFiles, office_of, unlocking, with_care, with_desk, write_new
+from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json
+from bystander.unlocking import Identities, PassphraseFiles, unlocking, with_care
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from bystander.retention.erasure import Eraser
     from bystander.storage.query import Query
 
-rights = typer.Typer(
-    name="rights", help="The rights of the persons recorded, by telephone number and period."
-)
+rights = typer.Typer(name="rights", help="The rights of whoever was recorded, by number and period.")
 Telephone = Annotated[str, typer.Argument(metavar="NUMBER", help="The telephone number; *1234 for its end.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Calls since then.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Calls before then.")]
@@ -35,7 +34,10 @@ def rights_find(
     number: Telephone, since: Since = None, until: Until = None, lang: Lang = None, json: Json = False,
     config: ConfigFile = None,
 ) -> int:  # fmt: skip
-    """Find what is kept about somebody: the answer to a request of access."""
+    """Find what is kept about somebody.
+
+    It is the answer to a request of access.
+    """
     use(lang)
     settings = load(config)
     query = _query(settings, number, since, until)
@@ -87,8 +89,9 @@ def rights_copy(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Copy somebody's recordings for them: WAV and JSON, with checksums and signature. For data protection
-    (R2).
+    """Copy somebody's recordings for them, as WAV and JSON.
+
+    With checksums and the recorder's signature. For data protection (R2).
     """
     from bystander import __version__
     from bystander.custody import handover
@@ -118,7 +121,10 @@ def rights_restrict(
     number: Telephone, reason: Reason, since: Since = None, until: Until = None, lang: Lang = None,
     json: Json = False, config: ConfigFile = None,
 ) -> int:  # fmt: skip
-    """Restrict processing: the recordings are kept, and neither listened to nor handed over."""
+    """Restrict processing: kept, but not used.
+
+    The recordings are neither listened to nor handed over.
+    """
     return _restrict(number, reason, since, until, lang, "restriction", json=json, config=config)
 
 
@@ -126,7 +132,7 @@ def rights_object(
     number: Telephone, reason: Reason, since: Since = None, until: Until = None, lang: Lang = None,
     json: Json = False, config: ConfigFile = None,
 ) -> int:  # fmt: skip
-    """Note an objection: the recordings are restricted until it is decided."""
+    """Note an objection; restricted until it is decided."""
     return _restrict(number, reason, since, until, lang, "objection", json=json, config=config)
 
 
@@ -155,7 +161,10 @@ def rights_unrestrict(
     number: Telephone, reason: Reason, since: Since = None, until: Until = None, lang: Lang = None,
     json: Json = False, config: ConfigFile = None,
 ) -> int:  # fmt: skip
-    """Lift a restriction, or decide an objection; what is beyond its term goes at the next sweep."""
+    """Lift a restriction, or decide an objection.
+
+    What is beyond its term goes at the next sweep.
+    """
     from bystander.custody import rights as room
 
     use(lang)
@@ -182,7 +191,10 @@ def rights_erase(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Erase somebody's recordings at once; refused while one is held, and says by which case."""
+    """Erase somebody's recordings at once.
+
+    Refused while one of them is held; the refusal says for which case.
+    """
     from bystander.retention.erasure import Cause
     from bystander.retention.holds import HeldProblem
 

@@ -39,8 +39,9 @@ def supervise(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Report on calls, coverage, announcements, listening, handing over, holds, erasures, persons and
-    integrity.
+    """Report on a period to whoever supervises the recording.
+
+    Calls, coverage, announcements, listening, handing over, holds, erasures, persons and integrity.
     """
     from bystander.commands_verify import faults_of
     from bystander.custody import printing, supervision

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bystander.commands_record import Json
-from bystander.desks import with_care
-from bystander.errors import UserError
 from bystander.lang import t
 from bystander.output import console, paragraph, print_json
-
-PassphraseFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A file whose first line is the passphrase; else it is asked for."),
-]
+from bystander.unlocking import PassphraseFile, passphrase_of, with_care
 
 
 def init(
@@ -37,7 +29,10 @@ def init(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Make a vault: configuration, keys, index, journal, and the first authorised person."""
+    """Make a vault, with its first authorised person.
+
+    Configuration, keys, index and journal; whole, or not at all.
+    """
     from bystander.config import settings
     from bystander.init import FirstPerson
     from bystander.init import init as make
@@ -62,22 +57,3 @@ def init(
     )
     screen.print(paragraph(screen, what_next))
     return 0
-
-
-def passphrase_of(file: Path | None, *, new: bool = False) -> str:
-    """Return a passphrase from a file's first line, or ask for it, twice for a ``new`` one."""
-    if file is not None:
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise UserError(f"{file}: cannot read the passphrase: {why}") from None
-        if not lines or not lines[0]:
-            raise UserError(f"{file}: its first line is empty; it should be the passphrase")
-        return lines[0]
-    if not sys.stdin.isatty():
-        raise UserError("no terminal to ask for the passphrase; give --passphrase-file FILE")
-    answer = getpass.getpass(t("Passphrase: "))
-    if new and getpass.getpass(t("The same again: ")) != answer:
-        raise UserError("the two passphrases are not the same; nothing was made")
-    return answer

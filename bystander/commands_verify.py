@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bystander.commands_record import ConfigFile, Json
-from bystander.commands_vault import PassphraseFile, passphrase_of
-from bystander.desks import with_care
 from bystander.errors import UserError
 from bystander.lang import t, told
 from bystander.output import console, plain, print_json, progress
+from bystander.unlocking import PassphraseFile, passphrase_of, with_care
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -51,7 +50,10 @@ def verify(
     json: Json = False,
     config: ConfigFile = None,
 ) -> int:
-    """Check every file, row, key and entry of the vault, and change nothing; exit status 1 at any fault."""
+    """Check every file, row, key and entry; change nothing.
+
+    Exit status 1 at any fault.
+    """
     from bystander.config import load
 
     settings = load(config)
@@ -146,7 +148,10 @@ def journal_show(
 
 
 def journal_verify(head: KnownHead = None, json: Json = False, config: ConfigFile = None) -> int:
-    """Check the chain and the signatures; prints the head, to be noted elsewhere."""
+    """Check the chain and its signatures, and print the head.
+
+    Note the head elsewhere.
+    """
     from bystander.storage.signing import read_public
 
     settings, book = _journal(config)
@@ -169,7 +174,7 @@ def journal_export(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write it; a new file.")],
     config: ConfigFile = None,
 ) -> int:
-    """Write the journal, its head and the recorder's public key as one JSON file."""
+    """Write the journal, its head and public key as JSON."""
     from bystander.output import json_text
     from bystander.storage.signing import read_public
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import typer
 
-from bystander.cli import app
+from bystander.cli import app, main
 from bystander.commands import PLACES
 
 ROOM = Path(__file__).parents[2] / "bystander"
@@ -30,6 +32,18 @@ def test_a_command_is_made_when_it_is_asked_for(name: str) -> None:
         assert list(command.commands) == list(place[1])
         assert all(one.help for one in command.commands.values())
     assert command.help
+
+
+@pytest.mark.parametrize("name", ["", *(name for name in PLACES if isinstance(PLACES[name], tuple))])
+def test_each_command_of_a_list_is_told_in_one_whole_line(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal of 80 columns, where the framework cuts off what is longer."""
+    with patch.dict(os.environ, {"COLUMNS": "80"}):
+        main([*name.split(), "--help"])
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert len(listed) == len(PLACES[name][1] if name else PLACES)
+    assert [line for line in listed if line.endswith("...")] == []
 
 
 def test_a_name_that_is_no_command_is_none() -> None:
