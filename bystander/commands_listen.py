@@ -55,6 +55,7 @@ def listen(
     Only for a case, with a purpose of the ordinance and a justification.
     """
     from bystander.custody import listening
+    from bystander.moments import from_ns
     from bystander.player import Player
 
     use(lang)
@@ -75,6 +76,10 @@ def listen(
     hearing = with_desk(settings, lambda desk: listening.begin(desk, ask))
     wav = hearing.audio.wav(hearing.from_s, hearing.to_s)
     try:
+        # Midnight may have come since it was opened.
+        today = from_ns(time.time_ns()).astimezone(settings.zone()).date()
+        if any(who.state(today) != "valid" for who in hearing.persons):
+            with_desk(settings, lambda desk: _withdraw(desk, hearing))
         # Nobody else waits while somebody listens: the index is open before and after, not meanwhile.
         played.play(wav, hearing.audio.rate_hz * hearing.audio.channels * 2)
     except UserError as error:
@@ -96,6 +101,12 @@ def listen(
     )
     say(facts, text, json=json)
     return 0
+
+
+async def _withdraw(desk: Desk, hearing: Hearing) -> None:
+    from bystander.custody import listening
+
+    listening.withdraw(desk, hearing)
 
 
 async def _end(desk: Desk, hearing: Hearing, heard_s: float) -> None:

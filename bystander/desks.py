@@ -72,6 +72,7 @@ async def desk_of(settings: Config, vault: OpenVault, index: Index, actor: str) 
         max(time.time_ns(), 0 if trusted is None else trusted.wall_ns),
         Rules(settings.custody.two_persons, settings.custody.protocol_days),
         None if steady or trusted is None else trusted.wall_ns,
+        time.time_ns,
     )
 
 

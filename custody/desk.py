@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -58,8 +58,9 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that an act of custody touches. ``zone`` is the office's (None: the machine's). ``sure_ns`` is the
-    time that is known for sure, where the clock has leapt (None: it has not).
+    """All that an act of custody touches. ``zone`` is the office's (None: the machine's). ``now_ns`` is when
+    the act began; ``clock`` tells what it is while it lasts (None: no later). ``sure_ns`` is the time that is
+    known for sure, where the clock has leapt (None: it has not).
     """
 
     index: Index
@@ -71,6 +72,7 @@ class Desk:
     now_ns: int
     rules: Rules = Rules()
     sure_ns: int | None = None
+    clock: Callable[[], int] | None = None
     reading: Reading = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,8 +85,9 @@ class Desk:
 
     @property
     def today(self) -> date:
-        """The day, as the office counts days."""
-        return self.local(self.now_ns).date()
+        """The day, as the office counts days; also one that begins while a passphrase is looked for."""
+        now_ns = self.now_ns if self.clock is None else max(self.now_ns, self.clock())
+        return self.local(now_ns).date()
 
     def local(self, time_ns: int) -> datetime:
         """Return ns UTC as the office's time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from bystander.custody.desk import CustodyProblem, Desk, worded
 from bystander.custody.disclosure import outside_number
 from bystander.custody.export import Copy, Rows, write_export
 from bystander.custody.listening import refuse_unreasoned
-from bystander.custody.persons import Unlock, together
+from bystander.custody.persons import Person, Unlock, refuse_ended, together
 from bystander.retention.erasure import as_text
 from bystander.storage.agefile import Identity, recipient_of
 from bystander.storage.entry import time_ns
@@ -80,7 +80,7 @@ async def hand_over(
     first = persons[0].number
     facts = {"disclosure": number, "persons": [who.number for who in persons], "recordings": names}
     desk.note("export", sealed=parcel.seal_to is not None, **facts)
-    copies = (_copy(desk, entry, vault) for entry in entries)
+    copies = _copies(desk, entries, vault, persons, "export", disclosure=number)
     digest = write_export(parcel.folder, copies, about, protocol, parcel.key, parcel.seal_to)
     await disclosure.note_export(desk, number, first, receiver, names, digest)
     return {
@@ -115,7 +115,7 @@ async def copy_to_person(
         "rights-copy", persons=[who.number for who in persons], case=case.strip(),
         purpose="data-protection", recordings=with_audio,
     )  # fmt: skip
-    copies = (_copy(desk, entry, vault) for entry in entries)
+    copies = _copies(desk, entries, vault, persons, "copy", case=case.strip())
     about = _about(desk, parcel)
     write_export(
         parcel.folder, copies, about, lambda _rows: {"calls.json": every}, parcel.key, parcel.seal_to
@@ -132,6 +132,25 @@ def _check(desk: Desk, parcel: Parcel) -> None:
             raise CustodyProblem(
                 f"{parcel.folder}: lies in the vault; nothing lies open there: choose another"
             )
+
+
+def _copies(
+    desk: Desk,
+    entries: Sequence[Entry],
+    vault: Sequence[Identity],
+    persons: Sequence[Person],
+    what: str,
+    **facts: object,
+) -> Iterator[Copy]:
+    """Yield recordings as copies, as long as they may be given out: it takes its time, and a day may end,
+    somebody be revoked or a recording be restricted. Raises Refused, CustodyProblem.
+    """
+    for entry in entries:
+        refuse_ended(desk, persons, what, **facts)
+        if entry.id in desk.reading.told().restricted:
+            line = f"{entry.id}: its processing has just been restricted"
+            desk.refuse(what, "restricted", line, recording=entry.id, **facts)
+        yield _copy(desk, entry, vault)
 
 
 def _copy(desk: Desk, entry: Entry, vault: Sequence[Identity]) -> Copy:

@@ -14,7 +14,7 @@ import aiosqlite
 from bystander.custody import protocols
 from bystander.custody.audio import Audio, open_audio
 from bystander.custody.desk import PURPOSES, CustodyProblem, Desk, is_worded
-from bystander.custody.persons import Person, Unlock, together
+from bystander.custody.persons import Person, Unlock, refuse_ended, together
 from bystander.storage.digest import refresh
 from bystander.storage.index import Entry
 
@@ -88,6 +88,14 @@ async def begin(desk: Desk, ask: Ask) -> Hearing:
     return Hearing(number, entry, tuple(persons), audio, ask.from_s, to_s)
 
 
+def withdraw(desk: Desk, hearing: Hearing) -> None:
+    """Refuse what was opened, and not heard yet, to those whose authorisation has ended since. Raises
+    Refused.
+    """
+    facts = {"recording": hearing.entry.id, "protocol": hearing.protocol}
+    refuse_ended(desk, hearing.persons, "listen", **facts)
+
+
 async def end(desk: Desk, hearing: Hearing, heard_to_s: float, ended_ns: int) -> None:
     """Note up to which second somebody listened."""
     to_s = round(min(hearing.to_s, max(hearing.from_s, heard_to_s)), 3)
@@ -108,8 +116,9 @@ async def end(desk: Desk, hearing: Hearing, heard_to_s: float, ended_ns: int) ->
 async def _open_protocol(desk: Desk, ask: Ask, entry: Entry, persons: list[Person], to_s: float) -> int:
     """Open the protocol and journal the listening, both or neither, if nothing has changed meanwhile.
 
-    Opening took its time; a person may have been revoked since, the recording restricted or erased.
+    Opening took its time; a day may have ended, a person been revoked, the recording restricted or erased.
     """
+    refuse_ended(desk, persons, "listen", recording=entry.id, case=ask.case.strip())
     facts = {"recording": entry.id, "case": ask.case.strip()}
     async with desk.index.transaction() as connection:
         for who in persons:

@@ -136,6 +136,21 @@ async def admit(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple
         desk.refuse(what, "no-copy", str(problem), **facts)
 
 
+def refuse_ended(desk: Desk, persons: Sequence[Person], what: str, **facts: object) -> None:
+    """Refuse to go on with an act for which somebody's authorisation has ended since it was looked at: a day
+    was over, or it was revoked.
+    """
+    told = desk.reading.told().persons
+    for who in persons:
+        state = who.state(desk.today)
+        if told.get(who.number, (None, None, False))[2]:
+            state = "revoked"
+        if state != "valid":
+            code, _ = _NOT_VALID[state]
+            line = f"{who.name}: the authorisation {who.authorisation} is {state} by now; it goes no further"
+            desk.refuse(what, code, line, person=who.number, **facts)
+
+
 async def together(
     desk: Desk, unlock: Sequence[Unlock], what: str, *, two: bool = False, **facts: object
 ) -> tuple[list[Person], list[Identity]]:

@@ -69,6 +69,7 @@ class Bureau:
     keys: dict[str, Any] = field(default_factory=dict)
     now_ns: int = NOW_NS
     rules: Rules = field(default_factory=Rules)
+    clock: Callable[[], int] | None = None
 
     def at(self, work: Callable[[Desk], Awaitable[_T]]) -> _T:
         """Do an act at the desk."""
@@ -77,7 +78,7 @@ class Bureau:
             async with await Index.open(self.kit.index_path) as index:
                 desk = Desk(
                     index, self.kit.keyring, self.kit.journal, self.kit.root, ZoneInfo("Europe/Warsaw"),
-                    "user:test", self.now_ns, self.rules,
+                    "user:test", self.now_ns, self.rules, None, self.clock,
                 )  # fmt: skip
                 return await work(desk)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bystander.custody import disclosure, handover, printing, rights
+from bystander.custody import disclosure, handover, persons, printing, rights
 from bystander.custody.desk import CustodyProblem, Desk, Refused, Rules
 from bystander.custody.disclosure import Request
 from bystander.custody.export import verify_export
@@ -102,6 +102,52 @@ def test_r15_restricted_while_the_passphrase_was_asked_for(
         _in_thread(lambda: bureau.at(lambda desk: handover.hand_over(
             desk, consent, (), [_elsewhere(slowly)], None, parcel)))  # fmt: skip
     assert told.value.code == "restricted" and not parcel.folder.parent.exists()
+
+
+async def _revoked(desk: Desk) -> None:
+    await persons.revoke(desk, 1, "left")
+
+
+async def _restricted(desk: Desk) -> None:
+    await rights.restrict(desk, [name_of(2)], "objection", "sprzeciw")
+
+
+@pytest.mark.parametrize("what", ["export", "copy"])
+@pytest.mark.parametrize(
+    ("meanwhile", "code"), [(None, "lapsed"), (_revoked, "revoked"), (_restricted, "restricted")]
+)
+def test_r13_r15_r18_what_happens_while_copies_are_written_is_heeded(
+    bureau: Bureau, parcel: Parcel, consent: int, monkeypatch: pytest.MonkeyPatch, what: str,
+    meanwhile: Callable[[Desk], Any] | None, code: str,
+) -> None:  # fmt: skip
+    """One recording is written already, and the other is not yet: neither is left."""
+    bureau.at(lambda desk: persons.renew(desk, 1, "2026-09-01", None, None))
+    calls = calls_of(bureau, 1, 2)
+    times = [bureau.now_ns]
+    bureau.clock = lambda: times[-1]
+    opened, written = handover.open_audio, []
+
+    def slowly(desk: Desk, entry: Any, vault: Any) -> Any:
+        written.append(entry.id)
+        times.append(bureau.now_ns + 10 * 3600 * 10**9)  # midnight, in Warsaw
+        if meanwhile is not None:
+            times.pop()
+            _in_thread(lambda: Bureau.at(bureau, meanwhile))
+        return opened(desk, entry, vault)
+
+    monkeypatch.setattr(handover, "open_audio", slowly)
+    unlock: list[Unlock] = [bureau.unlock("Anna")]
+
+    async def work(desk: Desk) -> object:
+        if what == "export":
+            return await handover.hand_over(desk, consent, (), unlock, None, parcel)
+        return await handover.copy_to_person(desk, calls, "K 7", "art. 15", unlock, parcel)
+
+    with pytest.raises(Refused) as told:
+        bureau.at(work)
+    assert told.value.code == code == bureau.refusals()[-1]
+    assert written == [name_of(1)] and list(parcel.folder.parent.iterdir()) == []
+    assert not bureau.journal("exported")
 
 
 def _elsewhere(work: Callable[[], Any]) -> Callable[[], Any]:

@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -23,9 +25,10 @@ from bystander.custody.journal import JournalProblem
 from bystander.custody.listening import Ask
 from bystander.retention.erasure import Cause, Eraser
 from bystander.storage.agefile import SealProblem
+from bystander.storage.entry import time_ns
 from bystander.storage.identity import new_identity, recipient_text
 from bystander.storage.index import Index
-from tests.bureau import DAY_NS, Bureau, full_journal
+from tests.bureau import DAY_NS, Bureau, full_journal, write_keys
 from tests.vaultkit import name_of
 
 FILLED = dict.fromkeys(protocols.REQUIRED, "said")
@@ -276,6 +279,80 @@ def test_r13_r18_r10_what_happens_while_it_is_opened_is_heeded(
     monkeypatch.setattr(protocols, "overdue", meanwhile)
     monkeypatch.setattr(listening, "open_audio", then)
     assert refusal(bureau, ask(bureau)) == code
+
+
+@pytest.mark.parametrize(
+    ("valid_until", "code"), [("2026-09-01", "lapsed"), ("2026-09-02", None), (None, None)]
+)
+def test_r13_midnight_comes_while_the_passphrase_is_looked_for(
+    bureau: Bureau, valid_until: str | None, code: str | None
+) -> None:
+    """Begun a second before the end of the last day; in Warsaw, where it is summer."""
+    bureau.add("Jan", valid_until=valid_until)
+    times = [time_ns("2026-09-01T21:59:59Z")]
+    bureau.now_ns, bureau.clock = times[0], lambda: times[-1]
+
+    def slowly() -> Any:
+        times.append(time_ns("2026-09-01T22:00:00Z"))
+        return bureau.keys["Jan"]
+
+    asked = ask(bureau, unlock=[slowly])
+    if code is not None:
+        assert refusal(bureau, asked) == code
+    else:
+        assert bureau.at(lambda desk: listening.begin(desk, asked)).persons[0].name == "Jan"
+
+
+@pytest.mark.parametrize("until", ["opened", "played"])
+def test_r13_midnight_comes_while_it_is_opened(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch, until: str
+) -> None:
+    bureau.add("Jan", valid_until="2026-09-01")
+    times = [time_ns("2026-09-01T21:59:59Z")]
+    bureau.now_ns, bureau.clock = times[0], lambda: times[-1]
+    opened = listening.open_audio
+
+    def late(*arguments: Any) -> Any:
+        times.append(time_ns("2026-09-01T22:00:00Z"))
+        return opened(*arguments)
+
+    if until == "opened":
+        monkeypatch.setattr(listening, "open_audio", late)
+        assert refusal(bureau, ask(bureau, "Jan")) == "lapsed"
+        return
+
+    async def work(desk: Desk) -> None:
+        hearing = await listening.begin(desk, ask(bureau, "Jan"))
+        listening.withdraw(desk, hearing)  # the day is not over
+        times.append(time_ns("2026-09-01T22:00:00Z"))
+        with pytest.raises(Refused, match="by now"):
+            listening.withdraw(desk, hearing)
+
+    bureau.at(work)
+    assert bureau.refusals() == ["lapsed"]
+
+
+def test_r13_midnight_comes_before_the_player_begins(
+    configured: Bureau, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vault has been closed behind it, and not a sample has been given away."""
+    write_keys("Anna")
+    noon = datetime.now(ZoneInfo("Europe/Warsaw")).replace(hour=12) + timedelta(days=1)
+    last = f"{noon:%Y-%m-%d}"
+    configured.at(lambda desk: persons.renew(desk, 1, last, None, None))
+    before = int(noon.timestamp()) * 10**9
+
+    def clock() -> int:
+        return before + (DAY_NS if configured.journal("listen") else 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", clock)
+        said = refused("listen", name_of(1), *WHY, *KEY, "--player", "cat > heard.wav")
+    assert "lapsed" in said
+    assert not Path("heard.wav").exists()
+    assert configured.refusals() == ["lapsed"]
+    (entry,) = configured.journal("listened")
+    assert (entry["from_s"], entry["to_s"]) == (0.0, 0.0)
 
 
 def test_r14_no_protocol_without_its_entry_and_no_hearing_without_either(bureau: Bureau) -> None:
