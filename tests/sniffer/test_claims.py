@@ -172,3 +172,15 @@ def test_c10_a_full_endpoint_keeps_what_streams_bore_out_and_what_was_answered(k
     assert claims.of("heard") and claims.of("answered")
     assert len(claims) == MAX_CLAIMS_PER_ENDPOINT
     assert not claims.of("stranger-0") and claims.of(f"stranger-{3 * MAX_CLAIMS_PER_ENDPOINT - 1}")
+
+
+def test_c10_at_a_full_endpoint_what_a_stream_bore_out_outlasts_what_was_answered(kit: Any) -> None:
+    """Calls on one trunk's address may all be answered; media is the better proof."""
+    claims = Claims(answered=lambda call: call != "heard")
+    heard = claim(kit, "heard", "caller", A, 0)
+    heard.borne_out = True
+    claims.add(heard)
+    for number in range(MAX_CLAIMS_PER_ENDPOINT):
+        claims.add(claim(kit, f"answered-{number}", "caller", A, 1 + number))
+    assert claims.of("heard")
+    assert not claims.of("answered-0")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bystander.sniffer.calls import CallTable
-from bystander.sniffer.linking import MAX_LOOKED_AT, Linker
+from bystander.sniffer.leg import ClaimedStream
+from bystander.sniffer.linking import MAX_LOOKED_AT, MAX_SHARING, Linker
 
 A, B = ("10.0.0.1", 4000), ("10.0.0.2", 5000)
 
@@ -135,6 +136,24 @@ def test_c7_music_on_hold_does_not_join_strangers(kit: Any) -> None:
     for stream, voice in zip(streams, (1, 2, 3, 2), strict=True):
         table.stream_heard(stream, prints_of(voice))
     assert [call.linked_call_ids for call in table.advance(kit.at_ns(30))] == [[], []]
+
+
+def test_c7_what_many_legs_share_joins_no_further_one(kit: Any) -> None:
+    """A melody that is played to all who wait, both ways: the first few might be hops of one call."""
+    table = CallTable()
+    linker = Linker(30_000_000_000)
+    legs = []
+    for number in range(MAX_SHARING + 2):
+        scene = kit.Scene(call_id=f"leg-{number}", caller=(f"10.0.1.{number}", 5060))
+        table.feed(scene.request(number / 1000, "INVITE", 1, kit.sdp(*A)))
+        table.feed(scene.response(1 + number / 1000, 200, 1, kit.sdp(*B)))
+        leg = table._legs[f"leg-{number}"]
+        legs.append(leg)
+        linker.add(leg)
+        for by, voice in (("caller", 1), ("callee", 2)):
+            linker.note(leg, ClaimedStream(kit.stream(A, B, 1, 9), by, {}, encrypted=False), prints_of(voice))
+    assert legs[1] in legs[0].links
+    assert [not leg.links for leg in legs] == [False] * MAX_SHARING + [True] * 2
 
 
 def test_a_city_that_calls_one_number_is_not_gone_through_at_each_calls_end(

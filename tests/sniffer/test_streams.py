@@ -356,3 +356,50 @@ def test_streams_of_all_kinds_in_one_block() -> None:
     assert sink.raw == [packet.rtp() for packet in sent if packet.port == 4002]
     assert set(sink.audio_of) == {4000}
     assert table._diverted == 0
+
+
+@pytest.mark.parametrize(("streams", "ended"), [(13, 0), (14, 14), (16, 16)])
+def test_c24_a_table_nearly_full_ends_what_is_silent(streams: int, ended: int) -> None:
+    """Of 16 places two are the eighth that is kept free for calls that begin."""
+    table = StreamTable(Sink(), capacity=16, expected=lambda src, dst: True)
+    for number in range(streams):
+        table.feed(block(call(2, ssrc=number + 1)), None)
+    last_ns = T0 + 20 * MS
+    assert table.overdue(last_ns + 1_900 * MS) == []
+    assert len(table.overdue(last_ns + 2_100 * MS)) == ended
+
+
+def test_what_looked_like_sound_and_was_not_is_disowned() -> None:
+    """A description that comes late says that it is SRTP: nothing of it may be heard as G.711."""
+    disowned = []
+
+    class Told(Sink):
+        def disown(self, stream: Stream) -> None:
+            disowned.append(stream.ssrc)
+
+    table = StreamTable(Told(), capacity=4, expected=lambda src, dst: True, guard=lambda src, dst: None)
+    table.feed(block(call(4)), None)
+    (stream,) = table
+    table.guard(stream, keeping.WHOLE)
+    assert disowned == [0xDECAFBAD]
+    assert table.counters["media-disowned"] == 4
+    table.guard(stream, keeping.PLAIN)
+    table.guard(stream, keeping.WHOLE)
+    assert len(disowned) == 1, "what came as described stays"
+
+
+def test_nobody_is_asked_for_the_clock_of_a_stream_that_is_over() -> None:
+    """Its place may be another's by then, which would be measured with that clock."""
+    asked = []
+
+    def clock_of(stream: Stream, pt: int) -> None:
+        asked.append((stream.ssrc, pt))
+
+    table = StreamTable(Sink(), capacity=4, expected=lambda src, dst: True, clock_of=clock_of)
+    table.feed(block(call(3, pt=96, ssrc=1)), None)
+    assert (1, 96) in asked
+    for stream in list(table):
+        table.end(stream)
+    asked.clear()
+    table.feed(block(call(200, pt=97, ssrc=2)), None)
+    assert set(asked) == {(2, 97)}

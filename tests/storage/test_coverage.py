@@ -23,6 +23,12 @@ def test_r5_a_gap_has_the_cause_that_ended_the_stretch_before() -> None:
     assert gaps(stretches, 0, 40) == [Gap(10, 12, "stopped"), Gap(20, 25, "killed"), Gap(30, 31, "drops", 7)]
 
 
+def test_r5_of_stretches_that_end_together_the_later_one_tells_why() -> None:
+    """Packets were dropped just before the recorder was stopped: what follows is no loss of the kernel's."""
+    stretches = [Stretch(0, 10, "drops", 7), Stretch(10, 10, "stopped")]
+    assert gaps(stretches, 0, 20) == [Gap(10, 20, "stopped")]
+
+
 def test_r5_gaps_are_cut_to_the_period_asked_for() -> None:
     stretches = [Stretch(0, 10, "stopped"), Stretch(100, 110, "stopped")]
     assert gaps(stretches, 20, 50) == [Gap(20, 50, "stopped")]
