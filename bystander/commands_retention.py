@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bystander.acts import Reason, Yes, confirm, journal_of, load, need_text, say, who, with_eraser
+from bystander.acts import Yes, confirm, journal_of, load, need_text, say, who, with_eraser
 from bystander.commands_record import ConfigFile, Json
 from bystander.errors import UserError
 from bystander.lang import DAYS, t, told
+from bystander.naming import LastingGround, LastingReason, refuse_naming
 from bystander.output import console, plain, print_json, warn
 
 if TYPE_CHECKING:
@@ -184,10 +185,8 @@ def erase(
     recordings: Annotated[
         list[str], typer.Argument(metavar="RECORDING", help="Ids, their beginnings, or SIP Call-IDs.")
     ],
-    reason: Reason,
-    ground: Annotated[
-        str, typer.Option(metavar="GROUND", help='The legal ground, as "art. 17 ust. 1 RODO".')
-    ],
+    reason: LastingReason,
+    ground: LastingGround,
     yes: Yes = False,
     json: Json = False,
     config: ConfigFile = None,
@@ -207,7 +206,10 @@ def erase(
 
     async def names_of(eraser: Eraser) -> list[str]:
         wanted = Wanted(tuple(recordings), None, in_progress=False)
-        return [name for name, _ in await find(eraser.index, calls_in_progress(settings), wanted)]
+        found = [name for name, _ in await find(eraser.index, calls_in_progress(settings), wanted)]
+        calls = [call for name in found if (call := await eraser.index.call(name)) is not None]
+        refuse_naming(calls, reason=reason, ground=ground)
+        return found
 
     names = with_eraser(settings, names_of, writes=False)
     if not yes:

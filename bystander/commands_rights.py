@@ -15,6 +15,7 @@ from bystander.commands_record import ConfigFile, Json
 from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
+from bystander.naming import LastingGround, LastingReason, refuse_naming
 from bystander.output import console, plain, print_json
 from bystander.unlocking import Identities, PassphraseFiles, unlocking, with_care
 
@@ -182,8 +183,8 @@ def rights_unrestrict(
 
 def rights_erase(
     number: Telephone,
-    reason: Reason,
-    ground: Annotated[str, typer.Option(metavar="GROUND", help='As "art. 17 ust. 1 RODO".')],
+    reason: LastingReason,
+    ground: LastingGround,
     since: Since = None,
     until: Until = None,
     yes: Yes = False,
@@ -204,7 +205,9 @@ def rights_erase(
     query = _query(settings, number, since, until)
 
     async def find(eraser: Eraser) -> list[str]:
-        return [call["id"] for call in await eraser.index.calls(query)]
+        calls = await eraser.index.calls(query)
+        refuse_naming(calls, reason=reason, ground=ground)
+        return [call["id"] for call in calls]
 
     names = with_eraser(settings, find, writes=False)
     if not names:
