@@ -149,7 +149,11 @@ class Clocks:
             resumed = (elapsed > _PAUSE_NS) & (spread > _DRIFT)
             jumped |= resumed
             self._resumed[stream[resumed]] = True
-        short = (advance >= 0) & (advance < before)
+        short = advance < before
+        back = advance < 0
+        if back.any():
+            # A late packet belongs behind; what follows the newest one belongs on top of nothing.
+            short &= ~back | (differences(extended, heads, self._top[who]) > 0)
         wrong = jumped | short
         if wrong.any() or self._watched[who].any():
             careful = np.logical_or.reduceat(wrong, heads) | self._watched[who]

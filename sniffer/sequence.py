@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 from bystander.sniffer.losses import Holes, Losses
 
 _WINDOW = 1024
-#: A step back by more than this is a sender that started over, not a late packet.
+#: A step back by more than this is a sender that started over, not a late packet. So is a smaller one, if its
+#: timestamp went on; or, if it leads to before the first packet, or numbers go on from there for so many
+#: packets: late ones come one by one.
 _MAX_LATE = 500
+_BACK = 4
+_FALL = 50
+_IN_A_ROW = 2
 #: A step forward is loss only if the time since the packet before could have held so many packets.
 _MIN_PACKET_NS = 4_000_000
 _MIN_LOSS = 200
@@ -61,6 +66,10 @@ class Sequences:
         self.last = np.zeros(capacity, np.int64)
         #: As it stood in the packet: after a sender started over it is not the low half of ``last``.
         self._last_seq = np.zeros(capacity, np.int64)
+        self._last_ts = np.zeros(capacity, np.int64)
+        #: Packets in a row since the numbers fell, the one they fell with included; 0: they did not; -1: they
+        #: have been seen to fall and come back, as where copies come seconds later.
+        self._fallen = np.zeros(capacity, np.int64)
         self.top = np.zeros(capacity, np.int64)
         self.bottom = np.zeros(capacity, np.int64)
         self.received = np.zeros(capacity, np.int64)
@@ -76,6 +85,7 @@ class Sequences:
         # As if the packet before it had come: the first difference is then one, like any other.
         self.last[stream] = first - 1
         self._last_seq[stream] = seq - 1
+        self._fallen[stream] = 0
         self.top[stream] = first - 1
         self.bottom[stream] = first
         self.received[stream] = self.duplicates[stream] = self.reordered[stream] = 0
@@ -107,8 +117,12 @@ class Sequences:
         heads: NDArray[np.int64],
         seq: NDArray[np.int64],
         time_ns: NDArray[np.int64],
+        ts: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-        """Take packets sorted by stream; return (extended numbers int64[n], copies bool[n] or None)."""
+        """Take packets sorted by stream; return (extended numbers int64[n], copies bool[n] or None).
+
+        ``ts`` are their timestamps, where those are to be heeded.
+        """
         who = stream[heads]
         tails = np.append(heads[1:], len(stream)) - 1
         step = differences(seq, heads, self._last_seq[who])
@@ -118,10 +132,12 @@ class Sequences:
         odd: NDArray[np.bool_] | None = None
         extended = running_sum(step, heads, self.last[who])
         odd_steps = other[(step[other] < 1) | (step[other] > _MIN_LOSS)] if len(other) else other
-        if len(odd_steps):
+        fallen = self._fallen[who] > 0
+        if len(odd_steps) or fallen.any():
             odd = np.logical_or.reduceat((step < 1), heads)
-            restarts = self._restarts(step, odd_steps, heads, who, time_ns)
-            for i in np.unique(np.searchsorted(heads, restarts, side="right") - 1).tolist():
+            restarts = self._restarts(step, odd_steps, heads, who, time_ns, ts)
+            strange = np.concatenate((restarts, odd_steps[step[odd_steps] <= -_FALL], heads[fallen]))
+            for i in np.unique(np.searchsorted(heads, strange, side="right") - 1).tolist():
                 part = slice(int(heads[i]), int(tails[i]) + 1)
                 extended[part] = self._count_one_by_one(int(who[i]), step[part], restarts - part.start)
                 odd[i] = True
@@ -139,6 +155,8 @@ class Sequences:
         self._seen[stream, slot] = self._epoch(extended)
         self.last[who] = extended[tails]
         self._last_seq[who] = seq[tails]
+        if ts is not None:
+            self._last_ts[who] = ts[tails]
         self.last_ns[who] = time_ns[tails]
         self.received[who] += lengths
         if duplicate is None:
@@ -164,30 +182,45 @@ class Sequences:
         heads: NDArray[np.int64],
         who: NDArray[np.int64],
         time_ns: NDArray[np.int64],
+        ts: NDArray[np.int64] | None,
     ) -> NDArray[np.int64]:
         """Return the packets, among those ``at`` odd steps, whose sender has started to count elsewhere."""
         before = time_ns[np.maximum(at - 1, 0)]
         is_head = np.isin(at, heads, assume_unique=True)
-        if is_head.any():
-            before[is_head] = self.last_ns[who[np.searchsorted(heads, at[is_head])]]
+        first = who[np.searchsorted(heads, at[is_head])]
+        before[is_head] = self.last_ns[first]
         elapsed = np.maximum(time_ns[at] - before, 0)
         restart: NDArray[np.bool_] = (step[at] < -_MAX_LATE) | (
             step[at] > _MIN_LOSS + elapsed // _MIN_PACKET_NS
         )
+        if ts is not None:
+            ahead = ts[at] - ts[np.maximum(at - 1, 0)]
+            ahead[is_head] = ts[at[is_head]] - self._last_ts[first]
+            restart |= (step[at] <= -_BACK) & (ahead & 0xFFFFFFFF > 0) & (ahead & 0xFFFFFFFF < 0x80000000)
         found: NDArray[np.int64] = at[restart]
         return found
 
     def _count_one_by_one(
         self, stream: int, step: NDArray[np.int64], restarts: NDArray[np.int64]
     ) -> list[int]:
-        """Extend the numbers of one stream whose sender started over: on behind the highest so far."""
+        """Extend the numbers of a stream whose sender may have started over: on behind the highest so far."""
         anew = set(restarts.tolist())
-        number, top = int(self.last[stream]), int(self.top[stream])
+        number, top, bottom = int(self.last[stream]), int(self.top[stream]), int(self.bottom[stream])
+        fallen = int(self._fallen[stream])
         numbers = []
         for i, add in enumerate(step.tolist()):
-            number = top + 1 if i in anew else number + add
-            top = max(top, number)
+            believed = fallen == _IN_A_ROW and add == 1
+            if i in anew or believed or (add <= -_FALL and number + add < bottom):
+                number, fallen = top + 1, 0
+            else:
+                number += add
+                if add <= -_FALL and fallen >= 0:
+                    fallen = 1
+                elif fallen > 0 and add:  # 0 is a copy of the packet before
+                    fallen = fallen + 1 if add == 1 else -1
+            top, bottom = max(top, number), min(bottom, number)
             numbers.append(number)
+        self._fallen[stream] = fallen
         return numbers
 
     def _note_holes(

@@ -325,7 +325,7 @@ class StreamTable:
         packets = packets.take(order)
         stream = numbers[order].astype(np.int64)
         heads = heads_of(stream)
-        extended, duplicate = self._sequences.feed(stream, heads, packets.seq, packets.time_ns)
+        extended, duplicate = self._sequences.feed(stream, heads, packets.seq, packets.time_ns, packets.ts)
         if duplicate is not None:
             keep = np.flatnonzero(~duplicate)
             packets, stream, extended = packets.take(keep), stream[keep], extended[keep]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +15,8 @@ from bystander.sniffer.sequence import Sequences, differences, heads_of, running
 MS = 1_000_000
 STREAMS = 4
 
-#: (stream, sequence number, time in ns)
-Packet = tuple[int, int, int]
+#: (stream, sequence number, time in ns), and the timestamp where there is one
+Packet = tuple[int, ...]
 
 
 @dataclass
@@ -27,19 +28,30 @@ class Reference:
     number: int = 0
     top: int = 0
     seen: set[int] = field(default_factory=set)
+    fallen: int = 0
+    last_ts: int = 0
     duplicates: int = 0
     reordered: int = 0
 
-    def feed(self, seq: int, time_ns: int) -> tuple[int, bool]:
+    def feed(self, seq: int, time_ns: int, ts: int = 0) -> tuple[int, bool]:
         step = (seq - self.last_seq + 32768) % 65536 - 32768
+        ahead = (ts - self.last_ts + (1 << 31)) % (1 << 32) - (1 << 31)
         elapsed_ns = max(0, time_ns - self.last_ns)
         if not self.seen:
             self.number = self.top = 0
-        elif step < -500 or step > 200 + elapsed_ns // (4 * MS):
-            self.number = self.top + 1  # started over
+        elif step < -500 or step > 200 + elapsed_ns // (4 * MS) or (step <= -4 and ahead > 0):
+            self.number, self.fallen = self.top + 1, 0  # started over
+        elif self.fallen == 2 and step == 1:
+            self.number, self.fallen = self.top + 1, 0  # ... as three in a row have shown
+        elif step <= -50 and self.number + step < min(self.seen):
+            self.number, self.fallen = self.top + 1, 0  # ... before which there was nothing
         else:
             self.number += step
-        self.last_seq, self.last_ns = seq, time_ns
+            if step <= -50 and self.fallen >= 0:
+                self.fallen = 1
+            elif step and self.fallen > 0:
+                self.fallen = self.fallen + 1 if step == 1 else -1
+        self.last_seq, self.last_ns, self.last_ts = seq, time_ns, ts
         copy = self.number in self.seen
         if copy:
             self.duplicates += 1
@@ -61,14 +73,14 @@ def run(packets: list[Packet], cuts: list[int]) -> tuple[Sequences, list[tuple[i
     told = []
     for start, stop in pairwise(sorted({0, len(packets), *(c for c in cuts if c < len(packets))})):
         batch = packets[start:stop]
-        for stream, seq, time_ns in batch:
+        for stream, seq, time_ns, *_ in batch:
             if stream not in base:
                 table.start(stream, seq, time_ns)
                 base[stream] = int(table.last[stream]) + 1
         columns = np.array(batch, np.int64)
         order = np.argsort(columns[:, 0], kind="stable")
-        stream, seq, time_ns = columns[order].T.copy()
-        extended, copy = table.feed(stream, heads_of(stream), seq, time_ns)
+        stream, seq, time_ns, *ts = columns[order].T.copy()
+        extended, copy = table.feed(stream, heads_of(stream), seq, time_ns, *ts)
         copies = np.zeros(len(order), bool) if copy is None else copy
         back = np.argsort(order)
         told += [
@@ -81,9 +93,9 @@ def run(packets: list[Packet], cuts: list[int]) -> tuple[Sequences, list[tuple[i
 def compare(packets: list[Packet], cuts: list[int]) -> None:
     table, told = run(packets, cuts)
     references: dict[int, Reference] = {}
-    for (stream, seq, time_ns), (_, number, copy) in zip(packets, told, strict=True):
-        reference = references.setdefault(stream, Reference(seq, time_ns))
-        assert reference.feed(seq, time_ns) == (number, copy)
+    for (stream, *packet), (_, number, copy) in zip(packets, told, strict=True):
+        reference = references.setdefault(stream, Reference(packet[0], packet[1]))
+        assert reference.feed(*packet) == (number, copy)
     for stream, reference in references.items():
         assert int(table.received[stream]) == len(reference.seen)
         assert int(table.duplicates[stream]) == reference.duplicates
@@ -97,8 +109,9 @@ steps = st.one_of(
     st.just(1),
     st.just(1),
     st.integers(-5, 8),
-    st.sampled_from([-501, -500, 200, 201, 199, 32767, -32768, -20000, 700]),
+    st.sampled_from([-501, -500, -300, -50, -49, 200, 201, 199, 32767, -32768, -20000, 700]),
 )
+advances = st.sampled_from([160, 160, 160, 0, -160, -8000, 1 << 31])
 times = st.one_of(st.just(20 * MS), st.integers(-5 * MS, 60 * MS), st.just(10_000 * MS))
 
 
@@ -118,6 +131,49 @@ def test_figures_are_those_of_one_packet_at_a_time(
         at[stream] = (at[stream] + step) % 65536
         packets.append((stream, at[stream], now))
     compare(packets, cuts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), steps, advances), min_size=1, max_size=80),
+    st.lists(st.integers(1, 80), max_size=6),
+)
+def test_c14_timestamps_tell_who_started_over(moves: list[tuple[int, int, int]], cuts: list[int]) -> None:
+    """A number that falls while its timestamp goes on is no late packet, however blocks are cut."""
+    at, clock, packets = [100, 65_500], [0, 0xFFFF_FF00], []
+    for n, (stream, step, advance) in enumerate(moves):
+        at[stream] = (at[stream] + step) % 65536
+        clock[stream] = (clock[stream] + advance) % (1 << 32)
+        packets.append((stream, at[stream], n * 20 * MS, clock[stream]))
+    compare(packets, cuts)
+
+
+@pytest.mark.parametrize("back", [5, 30, 200, 499])
+def test_c14_numbers_that_begin_again_soon_are_no_copies(back: int) -> None:
+    """A sender that starts over within seconds, its timestamps going on: not a packet is thrown away."""
+    numbers = [*range(1000, 1500), *range(1500 - back, 1500)]
+    packets = [(0, seq, i * 20 * MS, i * 160) for i, seq in enumerate(numbers)]
+    for cuts in ([], list(range(1, 1000))):
+        table, _ = run(packets, cuts)
+        assert (int(table.received[0]), int(table.duplicates[0]), table.lost(0)) == (500 + back, 0, 0)
+
+
+def test_c14_what_is_played_again_with_the_same_numbers_is_no_copy() -> None:
+    """The same eight seconds over and over, packet by packet (a test tool, a prompt): two are lost."""
+    packets = [(0, i % 400, i * 20 * MS, i % 400 * 160) for i in range(1200)]
+    for cuts in ([], list(range(1, 1200))):
+        table, _ = run(packets, cuts)
+        assert (int(table.received[0]), int(table.duplicates[0])) == (1196, 4)
+
+
+def test_c13_copies_from_a_capture_whose_clock_is_seconds_off_are_copies() -> None:
+    """Two captures of one call, merged: each packet comes again three seconds later, among the others."""
+    first = [(i * 20 * MS, i) for i in range(600)]
+    merged = sorted(first + [(at + 3001 * MS, seq) for at, seq in first])
+    packets = [(0, 7000 + seq, at, seq * 160) for at, seq in merged]
+    for cuts in ([], [100, 101, 500]):
+        table, _ = run(packets, cuts)
+        assert (int(table.received[0]), int(table.duplicates[0]), table.lost(0)) == (600, 600, 0)
 
 
 def test_numbers_wrap_without_loss() -> None:
