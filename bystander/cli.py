@@ -16,7 +16,7 @@ import typer
 from bystander import __version__
 from bystander.commands import Commands, ReaderGone
 from bystander.errors import UserError
-from bystander.lang import Lang, prefer, refusal
+from bystander.lang import prefer, refusal, t, told
 from bystander.output import warn
 
 # Whatever else is installed beside us has no business with the configuration; looking for it takes time, too.
@@ -52,9 +52,14 @@ def _program(
     version: Annotated[  # noqa: ARG001  (its callback does the work)
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    lang: Lang = None,
+    # Chosen before anything else is looked at: what is wrong with that is said in it.
+    lang: Annotated[  # noqa: ARG001
+        str | None,
+        typer.Option(
+            "--lang", metavar="en|pl", callback=prefer, is_eager=True, help="The language; else the locale's."
+        ),
+    ] = None,
 ) -> None:
-    prefer(lang)
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(USAGE)
@@ -87,17 +92,18 @@ def _failure(error: Exception) -> int:
     if getattr(error, "exit_code", None) == USAGE and hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "bystander"
-        warn(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+        what_next = t("see `{command} --help`", command=command)
+        warn(f"{told(error.format_message().rstrip('.'))}; {what_next}")
         return USAGE
     if type(error).__name__ == "Refused":
         warn(refusal(getattr(error, "code", ""), str(error)))
     elif isinstance(error, UserError) or type(error).__name__ in _PROBLEMS:
-        warn(str(error))
+        warn(told(str(error)))
     elif isinstance(error, OSError):
-        warn(_about_file(error))
+        warn(told(_about_file(error)))
     else:
         what = f"{type(error).__name__}: {error}".rstrip(": ")
-        warn(f"internal error: {what}; please report it with what BYSTANDER_DEBUG=1 shows")
+        warn(told(f"internal error: {what}; please report it with what BYSTANDER_DEBUG=1 shows"))
     return FAILED
 
 

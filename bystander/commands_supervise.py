@@ -62,7 +62,9 @@ def supervise(
 
     made = with_desk(settings, work)
     if output is not None:
-        write_new(output, printing.supervision(office_of(settings), made, zone))
+        # The form is Polish, whatever the terminal speaks.
+        found = {"faults": [told(fault, "pl") for fault in made["verify"]["faults"]]}
+        write_new(output, printing.supervision(office_of(settings), made | {"verify": found}, zone))
     if json:
         print_json(made)
     elif output is not None:

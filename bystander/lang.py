@@ -116,6 +116,8 @@ def shown(text: str) -> str:
 
 def told(line: str, lang: str | None = None) -> str:
     """Return a line that a room wrote in English in the language chosen, or as it is if it is not known."""
+    if isinstance(line, Said):
+        return shown(line)
     if (lang or _chosen) != "pl":
         return line
     begin = 0
@@ -153,14 +155,16 @@ def _known(line: str) -> str | None:
 
     if line in LINES:
         return LINES[line]
-    for pattern, polish in _patterns():
-        if match := pattern.fullmatch(line):
-            return _Polish().vformat(polish, match.groups(), {})
+    # What follows a semicolon is rather the line's own end than a part of what is filled in.
+    for anything in (r"(?:(?!; ).)*?", r".*?"):
+        for pattern, polish in _patterns(anything):
+            if match := pattern.fullmatch(line):
+                return _Polish().vformat(polish, match.groups(), {})
     return None
 
 
 @functools.cache
-def _patterns() -> Sequence[tuple[re.Pattern[str], str]]:
+def _patterns(anything: str) -> Sequence[tuple[re.Pattern[str], str]]:
     """Return what the lines look like that name something, those with the most words first."""
     from bystander.polish import LINES
 
@@ -170,7 +174,7 @@ def _patterns() -> Sequence[tuple[re.Pattern[str], str]]:
         if all(name is None for _, name, _, _ in parts):
             continue
         words = "".join(
-            re.escape(literal) + ("" if name is None else "(.*?)") for literal, name, _, _ in parts
+            re.escape(literal) + ("" if name is None else f"({anything})") for literal, name, _, _ in parts
         )
         found.append((sum(len(literal) for literal, *_ in parts), re.compile(words, re.DOTALL), polish))
     return [(pattern, polish) for _, pattern, polish in sorted(found, key=lambda one: -one[0])]

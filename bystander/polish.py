@@ -11,7 +11,11 @@ from bystander.polish_acts import ACTS
 from bystander.polish_calls import CALLS
 from bystander.polish_custody import CUSTODY
 from bystander.polish_doctor import DOCTOR
+from bystander.polish_errors import ERRORS
+from bystander.polish_findings import FINDINGS
+from bystander.polish_foreign import FOREIGN
 from bystander.polish_refused import REFUSED
+from bystander.polish_rooms import ROOMS
 
 __all__ = ("LINES", "REFUSED", "TEXTS")
 
@@ -19,4 +23,4 @@ __all__ = ("LINES", "REFUSED", "TEXTS")
 TEXTS: Final = {**ACTS, **CALLS, **CUSTODY, **DOCTOR}
 #: Lines of the rooms, as an f-string has them: ``{}`` for each thing that is filled in, without what they are
 #: of (``{}: ``) where that stands first. ``{!t}`` is told in Polish, too: a reason, another line.
-LINES: Final[dict[str, str]] = {}
+LINES: Final = {**ERRORS, **FINDINGS, **ROOMS, **FOREIGN}

@@ -6,6 +6,7 @@ from typing import Final
 
 ACTS: Final = {
     "[y/N]": "[t/N]",
+    "see `{command} --help`": "zobacz `{command} --help`",
     # init
     "record": "nagrywanie",
     "identity": "klucz",
@@ -23,6 +24,14 @@ ACTS: Final = {
         "; {streams} {streams:strumień nie należał|strumienie nie należały|strumieni nie należało} do "
         "żadnej widzianej rozmowy"
     ),
+    "{count} TLS {count:connection|connections} to {many:port|ports} {ports} {count:was|were} not read; "
+    "{advice}": (
+        "{count} {count:połączenie TLS|połączenia TLS|połączeń TLS} do {many:portu|portów|portów} {ports} "
+        "{count:pozostało nieodczytane|pozostały nieodczytane|pozostało nieodczytanych}; {advice}"
+    ),
+    "give a key log with --tls-keylog": "podaj plik kluczy przez --tls-keylog",
+    "their keys are not in the key log": "ich kluczy nie ma w pliku kluczy",
+    "set [capture] tls_keylog to their key log": "ustaw w [capture] tls_keylog ich plik kluczy",
     # holds
     "hold {hold} for {case}: {number} {number:recording|recordings}": (
         "zabezpieczenie {hold} do sprawy {case}: {number} {number:nagranie|nagrania|nagrań}"

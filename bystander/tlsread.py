@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bystander.lang import said
 from bystander.sniffer.tcp import TimedMessage
 from bystander.sniffer.tls import TlsConnections
+
+_GIVE: Final = said("give a key log with --tls-keylog")
+_NOT_IN_IT: Final = said("their keys are not in the key log")
+_SET: Final = said("set [capture] tls_keylog to their key log")
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -45,9 +50,7 @@ class UnreadWatch:
     def __init__(self, connections: TlsConnections, *, has_keylog: bool) -> None:
         self._connections = connections
         self._before = 0
-        self._advice = (
-            "their keys are not in the key log" if has_keylog else "set [capture] tls_keylog to their key log"
-        )
+        self._advice = _NOT_IN_IT if has_keylog else _SET
 
     def look(self) -> list[str]:
         """Return a line about the connections that were unread at the last look, too, or none."""
@@ -59,7 +62,7 @@ class UnreadWatch:
 def unread(
     connections: TlsConnections,
     *,
-    advice: str = "give a key log with --tls-keylog",
+    advice: str = _GIVE,
     count: int | None = None,
 ) -> list[str]:
     """Return a line for people about the TLS connections that were not read (``count`` of them), or none."""
@@ -67,6 +70,13 @@ def unread(
     if not count:
         return []
     ports = [port for port in sorted(connections.server_ports) if port in connections.ports]
-    named = f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
-    what = "1 TLS connection" if count == 1 else f"{count} TLS connections"
-    return [f"{what} to {named} {'was' if count == 1 else 'were'} not read; {advice}"]
+    return [
+        said(
+            "{count} TLS {count:connection|connections} to {many:port|ports} {ports} {count:was|were} not "
+            "read; {advice}",
+            count=count,
+            many=len(ports),
+            ports=", ".join(map(str, ports)),
+            advice=advice,
+        )
+    ]

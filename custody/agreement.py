@@ -93,13 +93,18 @@ def _persons(told: Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
         if said is None:
             yield f"person {number} is in the register, and the journal knows of no such entry"
             continue
-        for what, has, says in (
-            ("is", role, said[0]),
-            ("is valid until", until or "revoked", said[1] or "revoked"),
-            ("is revoked:", revoked_ns is not None, said[2]),
-        ):
-            if has != says:
-                yield f"person {number} {what} {has} in the register, {says} by the journal"
+        was_role, was_until, was_revoked = said
+        if role != was_role:
+            yield f"person {number} is {role} in the register, {was_role} by the journal"
+        if until != was_until:
+            yield (
+                f"person {number} is valid until {until or 'revoked'} in the register, "
+                f"{was_until or 'revoked'} by the journal"
+            )
+        if revoked_ns is not None and not was_revoked:
+            yield f"person {number} is revoked in the register, and not by the journal"
+        if revoked_ns is None and was_revoked:
+            yield f"person {number} is revoked by the journal, and not in the register"
     for number in told.persons:
         yield f"person {number} is missing in the register, and was entered by the journal"
 
@@ -130,4 +135,7 @@ def _protocols(told: Told, rows: list[tuple[Any, ...]]) -> Iterator[str]:
 
 def _restricted(told: Told, rows: set[str]) -> Iterator[str]:
     for name in sorted(rows ^ told.restricted):
-        yield f"{name}: is {'' if name in rows else 'not '}restricted in the index, otherwise by the journal"
+        if name in rows:
+            yield f"{name}: is restricted in the index, and not by the journal"
+        else:
+            yield f"{name}: is not restricted in the index, and is by the journal"

@@ -59,8 +59,8 @@ def test_what_was_done_by_the_commands_agrees(september: Bureau) -> None:
     [
         ("UPDATE persons SET valid_until = '2099-12-31' WHERE number = 3", "person 3 is valid until 2099"),
         ("UPDATE persons SET valid_until = NULL WHERE number = 3", "person 3 is valid until revoked"),
-        ("UPDATE persons SET revoked_ns = NULL WHERE number = 5", "person 5 is revoked: False"),
-        ("UPDATE persons SET revoked_ns = 1 WHERE number = 1", "person 1 is revoked: True"),
+        ("UPDATE persons SET revoked_ns = NULL WHERE number = 5", "person 5 is revoked by the journal"),
+        ("UPDATE persons SET revoked_ns = 1 WHERE number = 1", "person 1 is revoked in the register"),
         ("UPDATE persons SET role = 'listener' WHERE number = 4", "person 4 is listener"),
         ("DELETE FROM persons WHERE number = 4", "person 4 is missing"),
         ("INSERT INTO persons (number, name, post, authorisation, role, added_ns) VALUES "

@@ -1,0 +1,116 @@
+"""The lines in which the rooms tell people what is wrong, as they stand in the code: ``{}`` for what is
+filled in, and without what they are of.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT = Path(__file__).parents[1]
+ROOMS: Final = ("bystander", "custody", "retention", "storage", "sniffer", "codecs")
+#: What is raised for a person to read.
+PROBLEMS: Final = frozenset(
+    {"UserError", "CustodyProblem", "JournalProblem", "PrintProblem", "ErasureProblem", "HeldProblem"}
+    | {"SealProblem", "IndexProblem", "KeyringProblem", "ScrubProblem", "SigningProblem", "CaptureError"}
+    | {"BadParameter"}
+)
+#: Modules that raise other errors whose words come into a line.
+WORDS: Final = ("bystander/config.py", "bystander/config_digits.py", "bystander/config_hep.py",
+                "bystander/config_vault.py", "bystander/section.py", "codecs/announcement.py",
+                "custody/export.py", "sniffer/direction.py")  # fmt: skip
+#: Functions that return lines, or add them to a list.
+FINDERS: Final = {
+    "bystander/cli.py": {"_about_file"},
+    "bystander/config.py": {"_fault"},
+    "bystander/crosscheck.py": {"_why"},
+    "bystander/inspect.py": {"_compared", "_label"},
+    "bystander/player.py": {"_fate"},
+    "bystander/status.py": {"health"},
+    "custody/agreement.py": {"_persons", "_requests", "_disclosures", "_protocols", "_restricted"},
+    "custody/export.py": {"verify_export"},
+    "custody/journal.py": {"verify", "_faults"},
+    "custody/verify.py": {
+        *("verify", "_permissions", "_databases", "_unused", "_counterparts", "_copies", "_check", "_open"),
+        *("_journal",),
+    },
+    "retention/clock.py": {"judge"},
+    "retention/erasure.py": {"_alone", "_result"},
+    "retention/holds.py": {"_listed"},
+    "retention/reconcile.py": {"__str__"},
+    "retention/removal.py": {"remove", "_remove"},
+    "storage/agefile.py": {"_why"},
+    "storage/keyring.py": {"faults"},
+    "storage/schema.py": {"reason"},
+    "storage/signing.py": {"load", "read_public"},
+    "sniffer/bytestream.py": {"_plain", "_unpacked"},
+    "sniffer/capturefile.py": {"next_batch", "_note_end", "_cannot_open", "_parser", "_pass_over"},
+    "sniffer/pcap.py": {"parse"},
+    "sniffer/pcapng.py": {"_begin_section", "_describe_interfaces", "_stopped_at"},
+    "sniffer/ring.py": {"_no_such_interface"},
+}
+
+
+def templates(node: ast.AST | None) -> list[str]:
+    """Return the lines that an expression may make."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value.replace("{", "{{").replace("}", "}}")]
+    if isinstance(node, ast.JoinedStr):
+        parts = [templates(part)[0] if isinstance(part, ast.Constant) else "{}" for part in node.values]
+        return ["".join(parts)]
+    if isinstance(node, ast.IfExp):
+        return templates(node.body) + templates(node.orelse)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [left + right for left in templates(node.left) for right in templates(node.right)]
+    return []
+
+
+def raised(tree: ast.Module, names: frozenset[str]) -> Iterator[ast.AST]:
+    """Yield what the errors of some names are made of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            of = node.exc.func
+            if (of.id if isinstance(of, ast.Name) else getattr(of, "attr", "")) in names:
+                yield from node.exc.args
+
+
+def found(tree: ast.Module, functions: set[str]) -> Iterator[ast.AST | None]:
+    """Yield what some functions return, yield, assign, or add to a list."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or function.name not in functions:
+            continue
+        for node in ast.walk(function):
+            match node:
+                case ast.Return() | ast.Yield() | ast.Assign():
+                    yield node.value
+                case ast.Call(func=ast.Attribute(attr="add" | "append" | "_note" | "_end"), args=[*_, last]):
+                    yield last
+                case ast.Call(func=ast.Name()) | ast.Tuple() | ast.List():
+                    yield from node.args if isinstance(node, ast.Call) else node.elts
+                case ast.ListComp() | ast.GeneratorExp():
+                    yield node.elt
+                case ast.Dict():
+                    yield from node.values
+                case ast.AugAssign():
+                    yield node.value
+
+
+def lines() -> dict[str, str]:
+    """Return every line, and the module that has it."""
+    every: dict[str, str] = {}
+    for room in ROOMS:
+        for path in sorted((ROOT / room).glob("*.py")):
+            module = f"{room}/{path.name}"
+            tree = ast.parse(path.read_text())
+            names = PROBLEMS | ({"ValueError", "OSError"} if module in WORDS else set())
+            made = [line for node in raised(tree, names) for line in templates(node)]
+            made += [line for node in found(tree, FINDERS.get(module, set())) for line in templates(node)]
+            for line in made:
+                while line.startswith("{}: "):
+                    line = line.removeprefix("{}: ")
+                # One word is a name, and none is another line.
+                if " " in line.strip(" ;,.{}") and not line.startswith(("SELECT ", "PRAGMA ")):
+                    every[line] = module
+    return every
