@@ -27,9 +27,11 @@ from bystander.process import lock_spool, prepare_process
 from bystander.recovery import SignallingLog, finished_before, read_log, read_streams
 from bystander.room import Room
 from bystander.saying import begin as saying_thread
+from bystander.setback import Setbacks
 from bystander.settings import call_settings, excluded_by, reading_settings
 from bystander.sniffer.calls import Call
 from bystander.sniffer.capturefile import open_captures
+from bystander.sniffer.frames import Frames
 from bystander.sniffer.ring import HANDED_OVER_S, Ring
 from bystander.sniffer.sip import Arrival
 from bystander.stopping import Stopping, noted
@@ -117,25 +119,26 @@ class Recorder:
         self._keeping = Housekeeping(config, file, index, vault, self._room, self._tell)
         self._filing = Filing(config, index, vault, self.metrics, tell=self._tell, term_from=self._term_from)
         self._opener = opener_of(config, self._tell) if live else None
-        self._pipeline = Pipeline(
-            PipelineSettings(
-                tls_ports=config.capture.tls_ports,
-                tls_take=None if self._opener is None else self._opener.take,
-                calls=call_settings(config),
-                root=recording.directory,
-                target=self._filing.target,
-                excluded=self._excluded,
-                durable=True,
-                observe_flush=self.metrics.flush_seconds.observe,
-                digits=config.digits.settings(),
-                keep_unclaimed=recording.keep_unclaimed,
-                orphan_target=lambda first_ns, stream: self._filing.dated(first_ns, f"stream {stream}"),
-            ),
-            self._spool,
-            self._finish,
-            self._log.append,
-            first_stream_id=1 + max((stream.id for stream in self._left), default=0),
+        self._setbacks = Setbacks()
+        self._pipeline = self._new_pipeline(1 + max((stream.id for stream in self._left), default=0))
+        self._unread_tls = UnreadWatch(self._pipeline.tls, has_keylog=self._opener is not None)
+
+    def _new_pipeline(self, first_stream_id: int) -> Pipeline:
+        config, recording = self._config, self._config.recording
+        settings = PipelineSettings(
+            tls_ports=config.capture.tls_ports,
+            tls_take=None if self._opener is None else self._opener.take,
+            calls=call_settings(config),
+            root=recording.directory,
+            target=self._filing.target,
+            excluded=self._excluded,
+            durable=True,
+            observe_flush=self.metrics.flush_seconds.observe,
+            digits=config.digits.settings(),
+            keep_unclaimed=recording.keep_unclaimed,
+            orphan_target=lambda first_ns, stream: self._filing.dated(first_ns, f"stream {stream}"),
         )
+        return Pipeline(settings, self._spool, self._finish, self._log.append, first_stream_id)
 
     def stop(self) -> None:
         """End the run: calls in progress are finished as far as they were recorded."""
@@ -262,7 +265,7 @@ class Recorder:
                 ready.clear()
                 turn = time.monotonic() + _TURN_S
                 for frames in ring.ready():
-                    self._pipeline.feed(frames)
+                    self._take(frames)
                     if time.monotonic() > turn:
                         await asyncio.sleep(0)
                         turn = time.monotonic() + _TURN_S
@@ -276,10 +279,24 @@ class Recorder:
                 if last is None:
                     await asyncio.sleep(_MOMENT_S)
                 else:
-                    self._pipeline.feed(last)
+                    self._take(last)
             self._take_hep()
         finally:
             stopping.cancel()
+
+    def _take(self, frames: Frames) -> None:
+        """Take frames of the wire; where the clock was set back, what is in progress is finished first."""
+        latest_ns = self._setbacks.latest_ns
+        for back_ns, part in self._setbacks.parts(frames):
+            if back_ns:
+                self._tell("set-back", f"the clock was set back by {back_ns / 1e9:.1f} s: calls are divided")
+                before = self._pipeline
+                before.now_ns = max(before.last_frame_ns, latest_ns)
+                before.close(interrupted=True)
+                self._pipeline = self._new_pipeline(before.streams.next_id)
+                self._pipeline.short_since_ns = before.short_since_ns
+                self._unread_tls = UnreadWatch(self._pipeline.tls, has_keylog=self._opener is not None)
+            self._pipeline.feed(part)
 
     def _take_hep(self) -> None:
         assert self._hep is not None
@@ -290,7 +307,6 @@ class Recorder:
         """Every few seconds: say that we are recording, show the figures, keep the log short, try again."""
         retry, renewal = time.monotonic() + _RETRY_S, time.monotonic() + _RENEWAL_S
         now_ns, lost = time.time_ns(), 0
-        unread_tls = UnreadWatch(self._pipeline.tls, has_keylog=self._opener is not None)
         while True:
             with suppress(OSError):  # the figure of before stays
                 self._spool_bytes = await asyncio.to_thread(self._spool.bytes_held)
@@ -303,7 +319,7 @@ class Recorder:
             if dropped:
                 self._pipeline.note_loss(before_ns, now_ns)
                 self._tell("drops", f"{dropped} packets were dropped by the kernel: the ring was full")
-            for line in unread_tls.look():
+            for line in self._unread_tls.look():
                 self._tell("tls-unread", line, every_s=3600.0)
             if not self._ring.link_up:
                 self._tell("link", f"interface {self._ring.interface} has no link: nothing is recorded")

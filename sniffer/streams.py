@@ -114,6 +114,11 @@ class StreamTable:
         return iter([stream for stream in self._streams if stream is not None])
 
     @property
+    def next_id(self) -> int:
+        """The number of the next stream."""
+        return self._next_id
+
+    @property
     def on_probation(self) -> int:
         """Flows that wait for a second packet."""
         return len(self._probation)

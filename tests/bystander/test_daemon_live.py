@@ -31,7 +31,7 @@ def test_a_call_that_ends_just_before_the_stop_has_its_end(
         try:
             mirror.wait_until_watched()
             mirror.replay(capture, then=(recorder.pid, number))
-            _, said = recorder.communicate(timeout=60)
+            _, said = recorder.communicate(timeout=180)
         finally:
             recorder.kill()
     assert recorder.returncode == 0, said

@@ -7,7 +7,9 @@ import sqlite3
 import stat
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyrage
 import pytest
 
 from bystander.storage.agefile import SealProblem, open_to
@@ -74,6 +76,36 @@ def test_an_identity_without_a_passphrase_works_too(tmp_path: Path) -> None:
     key = new_identity()
     (tmp_path / "plain").write_text(f"# created: now\n{key}\n")
     assert recipient_text(read_identity(tmp_path / "plain", "")) == recipient_text(key)
+
+
+def test_a_busy_machine_is_not_taken_for_a_slow_one(
+    identity: Path, vault: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library measures how fast the machine is, each time; what it then says is not what the file is."""
+    decrypt, refusals = pyrage.passphrase.decrypt, iter(range(5))
+
+    def interrupted(content: bytes, passphrase: str) -> bytes:
+        for _ in refusals:
+            raise pyrage.DecryptError("Excessive work parameter for passphrase.\nDecryption would take long")
+        return bytes(decrypt(content, passphrase))
+
+    monkeypatch.setattr(pyrage, "passphrase", SimpleNamespace(decrypt=interrupted))
+    assert recipient_text(read_identity(identity, PASSPHRASE)) == recipient_text(vault.person)
+    assert next(refusals, None) is None
+
+
+def test_a_file_that_is_too_much_work_is_called_that(identity: Path, tmp_path: Path) -> None:
+    head, stanza, rest = identity.read_bytes().split(b"\n", 2)
+    hard = tmp_path / "hard.age"
+    hard.write_bytes(b"\n".join([head, b" ".join([*stanza.split(b" ")[:-1], b"40"]), rest]))
+    with pytest.raises(SealProblem, match="more work than this machine can do now"):
+        read_identity(hard, PASSPHRASE)
+
+
+def test_a_file_sealed_to_a_key_is_not_asked_for_a_passphrase(tmp_path: Path) -> None:
+    (tmp_path / "sealed").write_bytes(pyrage.encrypt(b"a", [new_identity().to_public()]))
+    with pytest.raises(SealProblem, match="not an identity protected by a passphrase"):
+        read_identity(tmp_path / "sealed", PASSPHRASE)
 
 
 def test_r7_a_stranger_opens_nothing(vault: Kit) -> None:
