@@ -30,6 +30,7 @@ from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.ring import HANDED_OVER_S, Ring
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.survey import Survey
+from bystander.stopping import Stopping, noted
 
 #: Addresses of which signalling is noted; beyond, they are only counted.
 _MAX_HOSTS: Final = 4096
@@ -239,10 +240,10 @@ def look_at_wire(interface: str, seconds: float, settings: Config, progress: Pro
     """Watch an interface for some seconds. Raises CaptureError. Ctrl-C ends it early, with what was seen."""
     facts = Facts(interface, live=True)
     ring_bytes = settings.capture.ring_mb << 20
-    with Ring(interface, ring_bytes=ring_bytes, everything=True) as ring:
+    with noted() as stopping, Ring(interface, ring_bytes=ring_bytes, everything=True) as ring:
         began = time.monotonic()
         try:
-            _look(facts, _until(ring, began, seconds, progress), settings, patient=False)
+            _look(facts, _until(ring, began, seconds, progress, stopping), settings, patient=False)
         finally:
             facts.seconds = time.monotonic() - began
             counted = ring.statistics()
@@ -268,16 +269,15 @@ def look_at_files(captures: list[Path], settings: Config, progress: Progress | N
     return facts
 
 
-def _until(ring: Ring, began: float, seconds: float, progress: Progress | None) -> Iterator[Frames]:
+def _until(
+    ring: Ring, began: float, seconds: float, progress: Progress | None, stopping: Stopping
+) -> Iterator[Frames]:
     """Yield what the ring has until the time is over, or somebody presses Ctrl-C."""
-    try:
-        while (left := began + seconds - time.monotonic()) > 0:
-            select.select([ring.fileno()], [], [], min(left, 0.25))
-            yield from ring.ready()
-            if progress is not None:
-                progress(int(time.monotonic() - began), int(seconds))
-    except KeyboardInterrupt:
-        pass
+    while not stopping.asked and (left := began + seconds - time.monotonic()) > 0:
+        select.select([ring.fileno()], [], [], min(left, 0.25))
+        yield from ring.ready()
+        if progress is not None:
+            progress(int(time.monotonic() - began), int(seconds))
     time.sleep(HANDED_OVER_S)
     for frames in ring.last():
         if frames is None:
