@@ -40,11 +40,12 @@ typing:
 	@for file in bystander/*.py bystander/py.typed; do ln -sfn ../../../$$file build/typing/bystander/$$(basename $$file); done
 	@find build/typing/bystander -xtype l -delete
 
-lint: $(DEVSTAMP) typing  ## ruff, mypy --strict, and the direction of imports
+lint: $(DEVSTAMP) typing  ## ruff, mypy --strict, the direction of imports, and that all is said in Polish, too
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@MYPYPATH=build/typing $(BIN)/mypy -p bystander
 	@$(BIN)/python tests/check_imports.py
+	@$(BIN)/python -m tests.spoken
 
 lab: $(DEVSTAMP) debian-packages  ## record the captures in tests/data anew, with real phones (root)
 	@$(BIN)/python tests/lab/record.py

@@ -14,6 +14,11 @@ ERRORS: Final = {
     "{}; use an account that may": "{!t}; użyj konta, które może to zrobić",
     "--lang {}: there is no such language; take {}": "--lang {}: nie ma takiego języka; podaj {}",
     # commands
+    "--{} names {}, whose calls are to be erased, and the journal would keep it for ever: give the number "
+    "of the case, and name nobody": (
+        "--{} wymienia {}, czyje rozmowy mają być usunięte, a dziennik zachowałby to na zawsze: podaj "
+        "numer sprawy i nikogo nie wymieniaj"
+    ),
     "this cannot be undone, and there is no terminal to ask at; give --yes": (
         "tego nie da się cofnąć, a nie ma terminala, by zapytać; podaj --yes"
     ),

@@ -5,9 +5,14 @@ filled in, and without what they are of.
 from __future__ import annotations
 
 import ast
+import string
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from bystander.lang import told
+from bystander.polish import TEXTS
 
 ROOT = Path(__file__).parents[1]
 ROOMS: Final = ("bystander", "custody", "retention", "storage", "sniffer", "codecs")
@@ -114,3 +119,70 @@ def lines() -> dict[str, str]:
                 if " " in line.strip(" ;,.{}") and not line.startswith(("SELECT ", "PRAGMA ")):
                     every[line] = module
     return every
+
+
+def texts_in(node: ast.AST) -> set[str]:
+    """The texts that stand in an expression, but not the pieces of an f-string, nor keys."""
+    others = [made for made in ast.walk(node) if isinstance(made, ast.JoinedStr)]
+    others += [made.slice for made in ast.walk(node) if isinstance(made, ast.Subscript)]  # type: ignore[misc]
+    within = {id(one) for made in others for one in ast.walk(made)}
+    return {
+        part.value
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and id(part) not in within
+    }
+
+
+def given(*rooms: str) -> set[str]:
+    """What is handed to ``t`` or ``said`` as it stands, or by a name that a module gives to texts."""
+    found: set[str] = set()
+    for path in (path for room in rooms for path in sorted((ROOT / room).glob("*.py"))):
+        module = ast.parse(path.read_text())
+        names: dict[str, set[str]] = {}
+        for node in module.body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                names[node.targets[0].id] = values_of(node.value)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+                names[node.target.id] = values_of(node.value)
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("t", "said") and node.args:
+                by_name = [names[part.id] for part in ast.walk(node.args[0])
+                           if isinstance(part, ast.Name) and part.id in names]  # fmt: skip
+                found |= set().union(*by_name) if by_name else texts_in(node.args[0])
+    return found
+
+
+def values_of(node: ast.expr) -> set[str]:
+    """The texts that a module gives a name to: those of a table are its values."""
+    if isinstance(node, ast.Dict):
+        return set().union(*(values_of(one) for one in node.values))
+    return texts_in(node) if isinstance(node, ast.Constant | ast.Tuple | ast.List) else set()
+
+
+#: The same in both languages, or a state that `status` knows by name.
+NEUTRAL: Final = frozenset({"Bystander {}, TShark {}", "not running", "not recording"})
+
+
+def filled(line: str) -> tuple[str, list[str]]:
+    """Return a line with marks in place of what it names, and the marks."""
+    fields = [name for _, name, _, _ in string.Formatter().parse(line) if name is not None]
+    marks = [f"<{number}>" for number, _ in enumerate(fields)]
+    return line.format(*marks), marks
+
+
+def untold() -> list[str]:
+    """Return what has no Polish, or one that leaves out what is filled in."""
+    found = [f"bystander: {text!r} is not in polish_*.py" for text in sorted(given("bystander") - set(TEXTS))]
+    for line, module in lines().items():
+        english, marks = filled(line)
+        polish = told(f"/of/this: {english}", "pl")
+        if line not in NEUTRAL and (english.strip("; ") in polish or not all(one in polish for one in marks)):
+            found.append(f"{module}: {line!r} is not in polish_*.py, or leaves something out")
+    return found
+
+
+if __name__ == "__main__":
+    missing = untold()
+    for line in missing:
+        sys.stderr.write(line + "\n")
+    sys.exit(1 if missing else 0)

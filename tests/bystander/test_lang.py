@@ -25,6 +25,7 @@ from bystander.render import STREAM_COLUMNS
 from bystander.sniffer.transfers import INVERSE
 from bystander.verdict import VERDICTS
 from tests.bureau import Bureau
+from tests.spoken import given
 
 ROOT = Path(__file__).parents[2]
 #: Names that the index and the journal keep, and a report counts by.
@@ -59,43 +60,6 @@ def modules(*rooms: str) -> Iterator[ast.Module]:
             yield ast.parse(path.read_text())
 
 
-def texts_in(node: ast.AST) -> set[str]:
-    """The texts that stand in an expression, but not the pieces of an f-string, nor keys."""
-    others = [made for made in ast.walk(node) if isinstance(made, ast.JoinedStr)]
-    others += [made.slice for made in ast.walk(node) if isinstance(made, ast.Subscript)]  # type: ignore[misc]
-    within = {id(one) for made in others for one in ast.walk(made)}
-    return {
-        part.value
-        for part in ast.walk(node)
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and id(part) not in within
-    }
-
-
-def given() -> set[str]:
-    """What is handed to ``t`` or ``said`` as it stands, or by a name that a module gives to texts."""
-    found = set()
-    for module in modules("bystander"):
-        names: dict[str, set[str]] = {}
-        for node in module.body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                names[node.targets[0].id] = values_of(node.value)
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-                names[node.target.id] = values_of(node.value)
-        for node in ast.walk(module):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("t", "said") and node.args:
-                by_name = [names[part.id] for part in ast.walk(node.args[0])
-                           if isinstance(part, ast.Name) and part.id in names]  # fmt: skip
-                found |= set().union(*by_name) if by_name else texts_in(node.args[0])
-    return found
-
-
-def values_of(node: ast.expr) -> set[str]:
-    """The texts that a module gives a name to: those of a table are its values."""
-    if isinstance(node, ast.Dict):
-        return set().union(*(values_of(one) for one in node.values))
-    return texts_in(node) if isinstance(node, ast.Constant | ast.Tuple | ast.List) else set()
-
-
 def labels() -> set[str]:
     """The names of what `show` says of a call and of its streams."""
     facts = next(node for module in modules("bystander") for node in module.body
@@ -127,7 +91,7 @@ def codes() -> set[str]:
 
 
 def test_every_text_is_in_both_languages_and_none_is_unused() -> None:
-    literal = given()
+    literal = given("bystander")
     assert len(literal) > 40
     assert literal | KEPT | labels() == set(TEXTS)
 
