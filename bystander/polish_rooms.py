@@ -164,6 +164,10 @@ ROOMS: Final = {
     "the passphrase is wrong, or the file is damaged; try again": (
         "hasło jest błędne albo plik jest uszkodzony; spróbuj ponownie"
     ),
+    "protected by more work than this machine can do now; try again, or elsewhere": (
+        "ochrona wymaga więcej pracy, niż ta maszyna może teraz wykonać; spróbuj ponownie albo gdzie "
+        "indziej"
+    ),
     "not an identity protected by a passphrase": "to nie jest klucz chroniony hasłem",
     "there is no index yet; `bystander run` makes it": (
         "nie ma jeszcze indeksu; tworzy go `bystander run`"
