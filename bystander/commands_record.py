@@ -48,12 +48,19 @@ def extract(
         Path | None,
         typer.Option(metavar="FILE", help="Keys of TLS connections (NSS key log), to read SIP over TLS."),
     ] = None,
+    separate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="Tell networks with one address plan apart: vlan, vni, gre, erspan; repeatable.",
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration; none is needed.")
     ] = None,
 ) -> int:
     """Write the calls of captures as WAVs and calls.json."""
-    settings = _settings(config, office_number or [], office_network or [], tls_keylog)
+    settings = _settings(config, office_number or [], office_network or [], tls_keylog, separate or [])
     from bystander.extract import extract as extract_calls
 
     with progress(t("reading"), hidden=json, of_bytes=True) as shown:
@@ -107,24 +114,29 @@ def run(
 
 
 def _settings(
-    config: Path | None, numbers: list[str], networks: list[str], tls_keylog: Path | None
+    config: Path | None,
+    numbers: list[str],
+    networks: list[str],
+    tls_keylog: Path | None,
+    separate: list[str],
 ) -> Config | None:
     """Return what files and options say; None where nothing was said, and then none of it is loaded."""
-    if config is None and tls_keylog is None and not numbers and not networks:
+    if config is None and tls_keylog is None and not numbers and not networks and not separate:
         return None
     from bystander.config import Config, load, settings
 
     known = load(config) if config else Config()
-    given = settings(office={"numbers": numbers, "networks": networks}).office
+    given = settings(office={"numbers": numbers, "networks": networks}, capture={"separate": separate})
     office = known.office.model_copy(
         update={
-            "numbers": known.office.numbers + given.numbers,
-            "networks": known.office.networks + given.networks,
+            "numbers": known.office.numbers + given.office.numbers,
+            "networks": known.office.networks + given.office.networks,
         }
     )
-    capture = (
-        known.capture if tls_keylog is None else known.capture.model_copy(update={"tls_keylog": tls_keylog})
-    )
+    update: dict[str, Any] = {"separate": known.capture.separate + given.capture.separate}
+    if tls_keylog is not None:
+        update["tls_keylog"] = tls_keylog
+    capture = known.capture.model_copy(update=update)
     return known.model_copy(update={"office": office, "capture": capture})
 
 

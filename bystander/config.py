@@ -10,7 +10,7 @@ import re
 import tomllib
 import zoneinfo
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -67,6 +67,7 @@ class Capture(Section):
     ring_mb: Annotated[int, Field(ge=1, le=4096)] = 64
     tls_ports: Ports = (5061,)
     tls_keylog: Path | None = None
+    separate: tuple[Literal["vlan", "vni", "gre", "erspan"], ...] = ()
 
 
 class OfficeSection(Section):

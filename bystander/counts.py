@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bystander.pipeline import Pipeline
+from bystander.sniffer.realm import REALMS
 from bystander.sniffer.tunnels import tunnel_name
 
 
@@ -20,7 +21,7 @@ class TableCount:
 def tables(pipeline: Pipeline) -> dict[str, TableCount]:
     """Return the count of each bounded table, by its name."""
     calls, streams, ports = pipeline.calls, pipeline.streams, pipeline.media_ports
-    return {
+    found = {
         "calls": TableCount(calls.active_calls, calls.counters["calls-evicted"]),
         "claims": TableCount(calls.claims, calls.counters["claims-dropped"]),
         "fragments": TableCount(len(pipeline.fragments), pipeline.fragments.counters["evicted"]),
@@ -33,6 +34,9 @@ def tables(pipeline: Pipeline) -> dict[str, TableCount]:
         "transfers": TableCount(calls.transfers_waiting, calls.counters["transfers-evicted"]),
         "unclaimed": TableCount(calls.unclaimed_streams, calls.counters["streams-evicted"]),
     }
+    if pipeline.settings.separate:
+        found["realms"] = TableCount(len(REALMS), REALMS.forgotten)
+    return found
 
 
 def skipped(pipeline: Pipeline) -> dict[str, int]:

@@ -126,6 +126,7 @@ class Recorder:
     def _new_pipeline(self, first_stream_id: int) -> Pipeline:
         config, recording = self._config, self._config.recording
         settings = PipelineSettings(
+            separate=config.capture.separate,
             tls_ports=config.capture.tls_ports,
             tls_take=None if self._opener is None else self._opener.take,
             calls=call_settings(config),
@@ -230,7 +231,12 @@ class Recorder:
         capture = self._config.capture
         problems: list[str] = []
         self._spool.prepare(_SPARE_SLOTS)
-        with Ring(interface, ring_bytes=capture.ring_mb << 20, user_filter=capture.filter) as ring:
+        with Ring(
+            interface,
+            ring_bytes=capture.ring_mb << 20,
+            user_filter=capture.filter,
+            vlans="vlan" in capture.separate,
+        ) as ring:
             self._ring = ring
             ready = asyncio.Event()
             self._loop.add_reader(ring.fileno(), ready.set)

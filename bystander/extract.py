@@ -70,6 +70,7 @@ def extract(
                     keep_unclaimed=keep_unclaimed or how.keep_unclaimed,
                     orphan_target=lambda _, stream: Path(f"unclaimed_{stream}.wav"),
                     tls_ports=how.tls_ports,
+                    separate=how.separate,
                 ),
                 spool,
                 writer.submit,

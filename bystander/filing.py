@@ -93,7 +93,7 @@ class Filing:
 
     def target(self, call: Call) -> Path:
         """Name a call's recording, below the folder of recordings."""
-        return self.dated(call.started_ns, call.call_id)
+        return self.dated(call.started_ns, call.name)
 
     def dated(self, at_ns: int, name: str) -> Path:
         """Name a recording and place it by its day, as the office counts days."""

@@ -17,6 +17,7 @@ from bystander.report import (
 )
 from bystander.sniffer.calls import Call, ClaimedStream
 from bystander.sniffer.protection import PERHAPS
+from bystander.sniffer.realm import realm_of
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.streams import Stream
 from bystander.storage.spool import Media, Spool
@@ -170,4 +171,5 @@ def facts_of(stream: Stream) -> dict[str, Any]:
         "payload_types": stream.payload_types,
         "figures": asdict(stream.figures),
         "tunnel": stream.tunnel,
+        "realm": realm_of(stream.src[0]),
     }

@@ -19,6 +19,7 @@ from bystander.rtcpview import continued
 from bystander.sniffer.calls import Call, CallTable, ClaimedStream
 from bystander.sniffer.claims import StreamLike
 from bystander.sniffer.mediaports import MediaPorts
+from bystander.sniffer.realm import within
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.reports import Heard, Reports
 from bystander.sniffer.streams import Stream, StreamTable
@@ -106,7 +107,7 @@ class HandOut:
         if call.answered_ns is not None:
             answered_ns, ended_ns = call.answered_ns, call.ended_ns
             loss = loss or any(start <= ended_ns and answered_ns <= end for start, end in self._losses)
-        resumed_ns = self.resumed.pop(call.call_id, None)
+        resumed_ns = self.resumed.pop(within(call.call_id, call.realm), None)
         if resumed_ns is not None and call.answered_ns is not None:
             loss = loss or call.answered_ns <= resumed_ns
         for claimed in call.streams:

@@ -38,7 +38,7 @@ def calls_in_progress(config: Config) -> list[InProgress]:
         latest_ns = max(latest_ns, arrival.time_ns)
     return [
         InProgress(
-            recording_id(call.started_ns, call.call_id),
+            recording_id(call.started_ns, call.name),
             call.call_id,
             call.caller,
             call.callee,

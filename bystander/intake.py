@@ -45,7 +45,7 @@ class Intake:
     """
 
     def __init__(self, settings: PipelineSettings, reports: Reports, counters: Counter[str]) -> None:
-        self._parser = FrameParser()
+        self._parser = FrameParser(settings.separate)
         self._parser.tcp.ports = (5060, *settings.tls_ports)
         self._reports = reports
         self._counters = counters
@@ -95,8 +95,8 @@ class Intake:
     def _due_opened(self, until_ns: int | None) -> list[TimedMessage]:
         due = []
         while self._opened and (until_ns is None or self._opened[0][0] <= until_ns):
-            due.append(self._opened.popleft())
-            self.tls.opened(due[-1][1], due[-1][2])
+            time_ns, src, dst, transport_name, raw = self._opened.popleft()
+            due.append((time_ns, *self.tls.opened(src, dst), transport_name, raw))
         return due
 
     def _messages(self, datagrams: Datagrams, other: NDArray[np.int64]) -> list[TimedMessage]:

@@ -205,9 +205,8 @@ class Pipeline:
 
     def take_opened(self, messages: list[TimedMessage]) -> None:
         """Take messages of TLS connections that were opened a little after they came."""
-        for message in messages:
-            self.tls.opened(message[1], message[2])
-            self._feed_sip(*message)
+        for time_ns, src, dst, transport_name, raw in messages:
+            self._feed_sip(time_ns, *self.tls.opened(src, dst), transport_name, raw)
 
     def feed_apart(self, time_ns: int, src: Endpoint, dst: Endpoint, transport_name: str, raw: bytes) -> None:
         """Take one message or media packet that did not come in a frame."""

@@ -30,6 +30,8 @@ class PipelineSettings:
     #: Told how long each flush took, in seconds.
     observe_flush: Callable[[float], None] = lambda _seconds: None
     max_streams: int = 16384
+    #: By what networks with one address plan are told apart: some of `separation.KINDS`.
+    separate: tuple[str, ...] = ()
     digits: DigitSettings = field(default_factory=DigitSettings)
     #: Ports of SIP over TLS, and who takes the segments of the connections there.
     tls_ports: tuple[int, ...] = TLS_PORTS

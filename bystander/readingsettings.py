@@ -30,3 +30,4 @@ class ReadingSettings:
     keep_unclaimed: bool = False
     tls_ports: tuple[int, ...] = TLS_PORTS
     tls_keylog: Path | None = None
+    separate: tuple[str, ...] = ()

@@ -5,8 +5,9 @@ that starts replays the log through the same dialog machine that heard it first,
 if it had never been away; media of the earlier process is attached as streams that have ended. Calls that
 the index already has are left out. The log is begun anew from the calls still in progress when it has grown.
 
-A record is a header (time, transport, lengths) and the two addresses and the message as they came; a record
-cut short by the kill is the end of the log.
+A record is a header (time, transport, lengths) and the two addresses and the message as they came, the first
+of the addresses with its realm where networks are told apart; a record cut short by the kill is the end of
+the log.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 
 from bystander.report import rfc3339
 from bystander.sniffer.calls import Call
+from bystander.sniffer.realm import realm_of, within
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.sip import Arrival, Message, parse_message
 from bystander.sniffer.streams import Figures
@@ -29,6 +31,8 @@ from bystander.storage.spool import read_facts
 NAME: Final = "signalling.log"
 _HEADER = struct.Struct("<qBBBHHI")
 _TRANSPORTS: Final = ("udp", "tcp", "ws", "tls")
+#: Stands between an address and its realm.
+_IN: Final = "%"
 #: The log is begun anew beyond this size, and beyond twice what it then held.
 _ROTATE_BYTES: Final = 8 << 20
 _MAX_MESSAGE: Final = 1 << 20
@@ -147,13 +151,13 @@ def _records(content: bytes) -> Iterator[tuple[int, int, Arrival]]:
         end = at + src_length + dst_length + length
         if transport >= len(_TRANSPORTS) or length > _MAX_MESSAGE or end > len(content):
             return
-        src = content[at : at + src_length].decode("ascii", "replace")
+        src, _, realm = content[at : at + src_length].decode("ascii", "replace").partition(_IN)
         dst = content[at + src_length : at + src_length + dst_length].decode("ascii", "replace")
         raw = content[at + src_length + dst_length : end]
         at = end
         message = parse_message(raw)
         if isinstance(message, Message):
-            source, target = (src, src_port), (dst, dst_port)
+            source, target = (within(src, realm), src_port), (within(dst, realm), dst_port)
             yield start, end, Arrival(time_ns, source, target, _TRANSPORTS[transport], message, raw)
 
 
@@ -165,11 +169,12 @@ def read_streams(folder: Path) -> list[RecoveredStream]:
         if facts is None:
             continue
         try:
+            realm = str(facts.get("realm", ""))
             found.append(
                 RecoveredStream(
                     id=int(facts["id"]),
-                    src=(str(facts["src"][0]), int(facts["src"][1])),
-                    dst=(str(facts["dst"][0]), int(facts["dst"][1])),
+                    src=(within(str(facts["src"][0]), realm), int(facts["src"][1])),
+                    dst=(within(str(facts["dst"][0]), realm), int(facts["dst"][1])),
                     ssrc=int(facts["ssrc"]),
                     first_ns=int(facts["first_ns"]),
                     file=path,
@@ -189,9 +194,10 @@ def finished_before(call: Call, finished: set[tuple[str, int]]) -> bool:
 
 
 def _pack(arrival: Arrival) -> bytes:
-    src, dst = arrival.src[0].encode("ascii"), arrival.dst[0].encode("ascii")
+    realm = realm_of(arrival.src[0])
+    src, dst = f"{arrival.src[0]}{_IN}{realm}" if realm else arrival.src[0], arrival.dst[0]
     transport = _TRANSPORTS.index(arrival.transport) if arrival.transport in _TRANSPORTS else 0
     header = _HEADER.pack(
         arrival.time_ns, transport, len(src), len(dst), arrival.src[1], arrival.dst[1], len(arrival.raw)
     )
-    return header + src + dst + arrival.raw
+    return header + src.encode("ascii") + dst.encode("ascii") + arrival.raw

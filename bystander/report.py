@@ -13,6 +13,7 @@ from bystander.finish import Written
 from bystander.quality import quality_object
 from bystander.sniffer.address import format_endpoint
 from bystander.sniffer.calls import Call
+from bystander.sniffer.realm import realm_of
 from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.reports import Heard
 from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS, Format
@@ -73,26 +74,30 @@ def stream_object(
     """Describe one RTP stream; ``by`` is left out for a stream that no call claimed."""
     codec = codec_of(stream.payload_types, formats or {})
     owner = {} if by is None else {"by": by}
-    return owner | {
-        "src": format_endpoint(stream.src),
-        "dst": format_endpoint(stream.dst),
-        "ssrc": f"{stream.ssrc:#010x}",
-        "codec": codec,
-        "payload_types": sorted(stream.payload_types),
-        "packets": figures.packets,
-        "lost": figures.lost,
-        "duplicates": figures.duplicates,
-        "reordered": figures.reordered,
-        "jitter_ms": round(figures.jitter_ms, 3),
-        "first_at": rfc3339(stream.first_ns),
-        "last_at": rfc3339(figures.last_ns),
-        "srtp": srtp,
-        "continues": None,
-        "quality": quality_object(
-            figures, measures, codec, heard, _clock_of(stream.payload_types, formats or {})
-        ),
-        "tunnel": stream.tunnel or None,
-    }
+    return (
+        owner
+        | {
+            "src": format_endpoint(stream.src),
+            "dst": format_endpoint(stream.dst),
+            "ssrc": f"{stream.ssrc:#010x}",
+            "codec": codec,
+            "payload_types": sorted(stream.payload_types),
+            "packets": figures.packets,
+            "lost": figures.lost,
+            "duplicates": figures.duplicates,
+            "reordered": figures.reordered,
+            "jitter_ms": round(figures.jitter_ms, 3),
+            "first_at": rfc3339(stream.first_ns),
+            "last_at": rfc3339(figures.last_ns),
+            "srtp": srtp,
+            "continues": None,
+            "quality": quality_object(
+                figures, measures, codec, heard, _clock_of(stream.payload_types, formats or {})
+            ),
+            "tunnel": stream.tunnel or None,
+        }
+        | ({"realm": realm} if (realm := realm_of(stream.src[0])) else {})
+    )
 
 
 def protection_fields(srtp: bool, kind: str, became: Opening | None) -> dict[str, Any]:
@@ -167,6 +172,8 @@ def call_object(
         "undecoded": [stream.described() for stream in written.undecoded],
         "recording": recording_object(written, root),
     }
+    if call.realm:
+        described["realm"] = call.realm
     if call.siprec is not None:
         described["siprec"] = siprec_object(call.siprec)
     if written.announcement is not None:

@@ -34,4 +34,5 @@ def reading_settings(config: Config) -> ReadingSettings:
         keep_unclaimed=config.recording.keep_unclaimed,
         tls_ports=config.capture.tls_ports,
         tls_keylog=config.capture.tls_keylog,
+        separate=config.capture.separate,
     )

@@ -31,6 +31,7 @@ from bystander.sniffer.parse import FrameParser
 from bystander.sniffer.rtcp import parse_rtcp
 from bystander.sniffer.rtp import looks_like_rtcp, looks_like_rtp
 from bystander.sniffer.sdp import parse_sdp
+from bystander.sniffer.separation import KINDS
 from bystander.sniffer.sip import Arrival, parse_message
 from bystander.sniffer.srtp import open_packets
 from bystander.sniffer.streams import Stream, StreamTable
@@ -66,7 +67,8 @@ def frames(data: bytes) -> None:
     times = np.arange(len(found), dtype=np.int64) * 1_000_000 + _START_NS
     offset = np.cumsum(sizes) - sizes
     linktype = _LINK_TYPES[data[0] % len(_LINK_TYPES)]
-    parsed = FrameParser().parse(Frames(buffer, offset, sizes, sizes.copy(), times, linktype))
+    separate = KINDS if data[0] & 0x80 else ()
+    parsed = FrameParser(separate).parse(Frames(buffer, offset, sizes, sizes.copy(), times, linktype))
     for datagrams in parsed.datagrams:
         for number in range(len(datagrams)):
             datagrams.endpoints(number)

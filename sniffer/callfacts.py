@@ -10,6 +10,7 @@ from bystander.sniffer.infodigits import InfoPress
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.linking import Linker
 from bystander.sniffer.offers import Hold
+from bystander.sniffer.realm import realm_of
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.siprec import RecordingSession
 from bystander.sniffer.transfers import Transfer
@@ -82,6 +83,13 @@ class Call:
     siprec: RecordingSession | None = None
     media: list[str] = field(default_factory=list)
     """What was agreed on: audio, video, image/t38 and so on (``mediakinds.py``)."""
+    realm: str = ""
+    """Where its first leg was seen, if networks are told apart (``realm.py``)."""
+
+    @property
+    def name(self) -> str:
+        """The Call-ID, and the realm that it holds within."""
+        return f"{self.call_id} {self.realm}" if self.realm else self.call_id
 
 
 def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
@@ -109,9 +117,11 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
     messages = first.evidence
     if len(legs) > 1:
         messages = sorted((a for leg in legs for a in leg.evidence), key=lambda arrival: arrival.time_ns)
+    # Legs in different realms may have one Call-ID.
+    names = list(dict.fromkeys(str(leg.call_id) for leg in legs))
     return Call(
-        call_id=first.call_id,
-        linked_call_ids=[leg.call_id for leg in legs[1:]],
+        call_id=names[0],
+        linked_call_ids=[name for name in names if name != names[0]],
         direction=direction(office.has(caller, first.caller_host), office.has(callee, legs[-1].callee_host)),
         caller=caller,
         callee=callee,
@@ -132,9 +142,10 @@ def compose(legs: list[Leg], linker: Linker, office: Office) -> Call:
         media=list(dict.fromkeys(kind for leg in legs for kind in leg.media.kinds)),
         evidence_truncated=any(leg.evidence_dropped for leg in legs),
         siprec=first.siprec,
+        realm=realm_of(first.call_id),
         transfers=list(dict.fromkeys(transfer for leg in legs for transfer in leg.transfers)),
         related={
-            call_id: relation
+            str(call_id): relation
             for leg in legs
             for call_id, relation in leg.related.items()
             if all(call_id != member.call_id for member in legs)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.fragments import Fragment
+from bystander.sniffer.realm import apart, realm_at, within
 from bystander.sniffer.tcp import Segment
 
 V4_WIDTH = 56  # 14 link + 20 IPv4 + 8 UDP + 12 RTP, and 2 to spare
@@ -128,7 +129,8 @@ class Datagrams:
     ``flow``     uint64[n], one number per source, destination and ports
     ``offset``   int64[n], where the payload starts in ``data``
     ``size``     int64[n], its captured bytes
-    ``tunnel``   int64[n], the way through tunnels to each (:mod:`bystander.sniffer.tunnels`); None: bare
+    ``tunnel``   int64[n], the way through tunnels to each (:mod:`bystander.sniffer.tunnels`), and above it
+                 the realm of each (:mod:`bystander.sniffer.realm`); None: bare
     """
 
     data: NDArray[np.uint8]
@@ -148,7 +150,7 @@ class Datagrams:
         return self.data[start : start + int(self.size[i])].tobytes()
 
     def way(self, i: int) -> int:
-        """Return the way through tunnels to datagram ``i``; 0 for none."""
+        """Return the way through tunnels to datagram ``i``, and the realm; 0 for none."""
         return 0 if self.tunnel is None else int(self.tunnel[i])
 
     def endpoints(self, i: int) -> tuple[Endpoint, Endpoint]:
@@ -159,7 +161,8 @@ class Datagrams:
             src, dst = ".".join(map(str, raw[26:30])), ".".join(map(str, raw[30:34]))
         else:
             src, dst = str(ipaddress.IPv6Address(raw[22:38])), str(ipaddress.IPv6Address(raw[38:54]))
-        return (src, int(row["sport"])), (dst, int(row["dport"]))
+        realm = realm_at(self.way(i))
+        return (within(src, realm), int(row["sport"])), (within(dst, realm), int(row["dport"]))
 
 
 @dataclass(slots=True)
@@ -184,7 +187,7 @@ class Parsed:
 
 
 def flow_of(src: Endpoint, dst: Endpoint) -> int:
-    """Return the flow number that parsing gives to datagrams from ``src`` to ``dst``."""
+    """Return the flow number that parsing gives to datagrams from ``src`` to ``dst``, realms aside."""
     raw = ipaddress.ip_address(src[0]).packed + ipaddress.ip_address(dst[0]).packed
     ports = np.frombuffer(src[1].to_bytes(2, "big") + dst[1].to_bytes(2, "big"), "<u4")
     if len(raw) == 8:
@@ -206,9 +209,9 @@ def synthetic(src: Endpoint, dst: Endpoint, payload: bytes, time_ns: int, tunnel
     data[head : head + len(payload)] = np.frombuffer(payload, np.uint8)
     rows = gather(data, np.zeros(1, np.int64), V6_WIDTH if v6 else V4_WIDTH).view(ROW_V6 if v6 else ROW_V4)
     folded = fold_v6(rows) if v6 else rows["addresses"]
-    flow = mix_flow(folded, rows["ports"])
     one = np.ones(1, np.int64)
     way = one * tunnel if tunnel else None
+    flow = apart(mix_flow(folded, rows["ports"]), way)
     return Datagrams(data, rows, flow, one * head, one * len(payload), one * time_ns, way)
 
 

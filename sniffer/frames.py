@@ -49,7 +49,8 @@ class Frames:
     ``linktype``  a LINKTYPE number
     ``vlan``      int64[n], the outer VLAN tag that the kernel took off a frame, -1 where there was none;
                   None where nobody asked (:class:`bystander.sniffer.ring.Ring`)
-    ``tunnel``    int64[n], the way through tunnels to each (:mod:`bystander.sniffer.tunnels`); None: bare
+    ``tunnel``    int64[n], the way through tunnels to each (:mod:`bystander.sniffer.tunnels`), and above it
+                  the realm of each (:mod:`bystander.sniffer.realm`); None: bare
     """
 
     data: NDArray[np.uint8]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bystander.sniffer.datagrams import Parsed, synthetic
 from bystander.sniffer.fragments import Fragment
 from bystander.sniffer.frames import LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2, Frames
+from bystander.sniffer.realm import realm_at, within
 from bystander.sniffer.tcp import Segment
 from bystander.sniffer.tunnels import PROTOCOLS as TUNNEL_PROTOCOLS
 
@@ -145,8 +146,9 @@ def transport(
         return ""
     if len(payload) < 8:
         return "transport-header"
-    source = (src, payload[0] << 8 | payload[1])
-    destination = (dst, payload[2] << 8 | payload[3])
+    realm = realm_at(tunnel)
+    source = (within(src, realm), payload[0] << 8 | payload[1])
+    destination = (within(dst, realm), payload[2] << 8 | payload[3])
     if protocol == PROTOCOL_UDP:
         length = payload[4] << 8 | payload[5]
         if length < 8:

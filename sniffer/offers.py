@@ -17,6 +17,7 @@ from bystander.sniffer.claims import BESIDE, STATED, Claim, Claims
 from bystander.sniffer.dialogs import Party, other
 from bystander.sniffer.mediakinds import MediaKinds, kinds_of
 from bystander.sniffer.protection import Protections
+from bystander.sniffer.realm import realm_of, within
 from bystander.sniffer.sdp import Format, Media, SessionDescription
 from bystander.sniffer.session import Session, Transaction
 from bystander.sniffer.sip import Message
@@ -214,7 +215,8 @@ class Negotiation:
         for media in sdp.media:
             if not media.port:
                 continue
-            for endpoint, certainty in _endpoints(media, hop.src[0] if near else ""):
+            for (host, port), certainty in _endpoints(media, str(hop.src[0]) if near else ""):
+                endpoint = (within(host, realm_of(hop.src[0])), port)
                 reach_ns = hop.reach_ns if hop.reach_ns is not None else time_ns - self._slack_ns
                 before = len(self._claims.of(self._call))
                 claim = self._claims.add(

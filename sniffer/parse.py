@@ -10,6 +10,8 @@ the same bytes with other offsets, and is parsed once more (:mod:`bystander.snif
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +54,8 @@ from bystander.sniffer.oddframes import (
     add_odd_frames,
     ip_packet,
 )
+from bystander.sniffer.realm import SHIFT, WAY, apart
+from bystander.sniffer.separation import Separation
 from bystander.sniffer.tcpwatch import TcpWatch
 
 #: 802.1Q, 802.1ad and the tag of older QinQ switches.
@@ -63,16 +67,20 @@ class FrameParser:
     """Parses blocks of frames; remembers only which TCP flows carry SIP.
 
     TCP frames are split off by array (`tcpwatch.py`): only those of connections that may carry SIP are worth
-    an object each. ``watch_tcp`` adds a connection to the known ones.
+    an object each. ``watch_tcp`` adds a connection to the known ones. ``separate`` says by what networks with
+    one address plan are told apart (`separation.py`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, separate: Iterable[str] = ()) -> None:
         self.tcp = TcpWatch()
+        self._separation = Separation(separate) if separate else None
         self._inside: list[Frames] = []
 
     def parse(self, frames: Frames) -> Parsed:
         """Split a block into datagrams, fragments and TCP segments; never raises on what was captured."""
         parsed = Parsed()
+        if self._separation is not None:
+            self._separation.turn()
         self._parse_layers(parsed, frames)
         if parsed.tunnels:
             parsed.datagrams = tunnels.in_order(parsed.datagrams)
@@ -122,6 +130,8 @@ class FrameParser:
             )
             return
         rows, l3 = _normalise(frames)
+        if self._separation is not None:
+            frames = self._separation.tagged(frames, l3)
         plain = (rows["type_version"] & np.uint32(0xFFFFFF)) == 0x450008
         end = frames.offset + frames.captured
         whole = end - l3 >= 28
@@ -206,8 +216,8 @@ class FrameParser:
         sure: bool = True,
     ) -> NDArray[np.bool_]:
         """Note what the tunnels of some frames carry; tell which of them were tunnels (all if ``sure``)."""
-        path = np.zeros(len(which), np.int64) if frames.tunnel is None else frames.tunnel[which]
-        outcome, inner, path = tunnels.peel(frames.data, kind, at, end, path, sure)
+        way = np.zeros(len(which), np.int64) if frames.tunnel is None else frames.tunnel[which]
+        outcome, inner, path = tunnels.peel(frames.data, kind, at, end, way & WAY, sure)
         found = outcome != Kind.REFUSED
         if sure and not found.all():
             parsed.bad["tunnel-header"] += int(np.count_nonzero(~found))
@@ -226,6 +236,9 @@ class FrameParser:
             frame, start = which[mine], inner[mine]
             skipped = start - frames.offset[frame]
             parsed.count_tunnels(path[mine])
+            realm = way[mine] >> SHIFT
+            if self._separation is not None:
+                realm = self._separation.inside(frames.data, kind[mine], at[mine], realm)
             self._inside.append(
                 Frames(
                     data,
@@ -234,7 +247,7 @@ class FrameParser:
                     frames.length[frame] - skipped,
                     frames.time_ns[frame],
                     linktype,
-                    tunnel=path[mine],
+                    tunnel=path[mine] | realm << SHIFT,
                 )
             )
         return np.ones(len(found), bool) if sure else found
@@ -256,6 +269,7 @@ class FrameParser:
         times, way = frames.time_ns, frames.tunnel
         if at is not None:
             times, way = times[at], None if way is None else way[at]
+        flow = apart(flow, way)
         add_datagrams(parsed, Datagrams(frames.data, rows, flow, l3 + 28, end - l3 - 28, times, way))
 
 
@@ -285,6 +299,7 @@ def _add_v6(
         flow = mix_flow(fold_v6(typed), typed["ports"])
         start, time_ns = l3[taken] + 48, frames.time_ns[at[taken]]
         way = None if frames.tunnel is None else frames.tunnel[at[taken]]
+        flow = apart(flow, way)
         add_datagrams(parsed, Datagrams(frames.data, typed, flow, start, end[taken] - start, time_ns, way))
     return np.concatenate([taken, others])
 

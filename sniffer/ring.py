@@ -102,17 +102,18 @@ class Ring:
         ring_bytes: int = DEFAULT_RING_BYTES,
         user_filter: str | None = None,
         everything: bool = False,
+        vlans: bool = False,
     ) -> None:
         """Open the ring on ``interface``, with ``ring_bytes`` of kernel memory (rounded up to whole blocks).
 
         ``user_filter`` is in tcpdump's language; see :mod:`bystander.sniffer.bpf` for what is admitted in
-        spite of it. ``everything`` admits what is not IP, too, and fills ``Frames.vlan``: the kernel takes
-        the outer tag off. Raises CaptureError: no such interface, not up, not one that carries IP; no
-        permission; the filter is not valid; no memory for the ring; not Linux.
+        spite of it. ``everything`` admits what is not IP, too, and as ``vlans`` does, fills ``Frames.vlan``:
+        the kernel takes the outer tag off. Raises CaptureError: no such interface, not up, not one that
+        carries IP; no permission; the filter is not valid; no memory for the ring; not Linux.
         """
         self.interface = interface
         self.link_losses = 0
-        self._everything = everything
+        self._vlans = everything or vlans
         self._blocks = max(2, -(-ring_bytes // BLOCK_BYTES))
         self._next = 0
         self._packets = self._drops = self._freezes = 0
@@ -246,7 +247,7 @@ class Ring:
             length=block[at + _LENGTH].astype(np.int64),
             time_ns=block[at + _SECONDS] * np.int64(1_000_000_000) + block[at + _NANOSECONDS],
             linktype=self.linktype,
-            vlan=_vlans(block, at) if self._everything else None,
+            vlan=_vlans(block, at) if self._vlans else None,
         )
 
     def _set_up_ring(self, program: Program) -> None:

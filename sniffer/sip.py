@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.multipart import Body, bodies, decode, split_head
+from bystander.sniffer.realm import realm_of, within
 from bystander.sniffer.sdp import SessionDescription, parse_sdp
 from bystander.sniffer.sipaddress import Address, parameter, parse_address
 
@@ -158,7 +159,8 @@ class Message:
 class Arrival:
     """A message with what the capture knows about it: when, between whom, and its bytes.
 
-    ``time_ns`` UTC nanoseconds; ``transport`` "udp", "tcp", "ws" or "tls".
+    ``time_ns`` UTC nanoseconds; ``transport`` "udp", "tcp", "ws" or "tls". The Call-ID of the message holds
+    within the realm that it was seen in.
     """
 
     time_ns: int
@@ -167,6 +169,11 @@ class Arrival:
     transport: str
     message: Message
     raw: bytes
+
+    def __post_init__(self) -> None:
+        realm = realm_of(self.src[0])
+        if realm:
+            self.message.call_id = within(self.message.call_id, realm)
 
 
 def looks_like_sip(data: bytes | bytearray) -> bool:

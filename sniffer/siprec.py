@@ -19,6 +19,7 @@ from xml.parsers import expat
 
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.dialogs import Party
+from bystander.sniffer.realm import realm_of, within
 from bystander.sniffer.sip import Message
 from bystander.sniffer.sipaddress import parse_address
 
@@ -166,7 +167,8 @@ class RecordingSession:
             # The answer's media have the places of the offer's (RFC 3264 section 6), not its labels.
             label = self._by_place.get(place)
             if label is not None and media.port and len(self._labels) < 4 * MAX_STREAMS:
-                self._labels[media.endpoint] = label
+                host, port = media.endpoint
+                self._labels[within(host, realm_of(message.call_id)), port] = label
 
     def _merge(self, fresh: Metadata) -> None:
         known = self.known

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.evidence import tcp_packet
 from bystander.sniffer.frames import LINKTYPE_RAW
+from bystander.sniffer.realm import realm_of, within
 from bystander.sniffer.streamframing import StreamFramer
 from bystander.sniffer.tcp import Segment, TimedMessage
 
@@ -72,6 +73,8 @@ class TlsConnections:
         #: Ports on which a connection was found: those of the servers.
         self.server_ports: set[int] = set()
         self._known: dict[_Pair, bool] = {}  # whether it was opened; the one silent for longest first
+        #: Where connections are, if anywhere: TShark, which opens them, is not told of realms.
+        self._realms: dict[_Pair, str] = {}
 
     def __len__(self) -> int:
         """Return how many connections are remembered."""
@@ -84,7 +87,7 @@ class TlsConnections:
 
     def feed(self, segment: Segment) -> bool:
         """Take a segment of any connection; return whether it is of one of these."""
-        pair = frozenset((segment.src, segment.dst))
+        pair = _pair(segment.src, segment.dst)
         read = self._known.pop(pair, None)
         if read is None:
             port = self._server_port(segment)
@@ -94,19 +97,27 @@ class TlsConnections:
             self.counters["connections"] += 1
             self.server_ports.add(port)
             if len(self._known) >= MAX_CONNECTIONS:
-                self._known.pop(next(iter(self._known)))
+                oldest = next(iter(self._known))
+                del self._known[oldest]
+                self._realms.pop(oldest, None)
                 self.counters["evicted"] += 1
         self._known[pair] = read
+        if realm := realm_of(segment.src[0]):
+            self._realms[pair] = realm
+        else:
+            self._realms.pop(pair, None)
         if self.take is not None:
             self.take(segment)
         return True
 
-    def opened(self, src: Endpoint, dst: Endpoint) -> None:
-        """Take note that data of a connection could be read."""
-        pair = frozenset((src, dst))
+    def opened(self, src: Endpoint, dst: Endpoint) -> _Way:
+        """Take note that data of a connection could be read; return its ends, in the realm that it is in."""
+        pair = _pair(src, dst)
         if not self._known.get(pair, True):
             self._known[pair] = True
             self.counters["read"] += 1
+        realm = self._realms.get(pair, "")
+        return (within(src[0], realm), src[1]), (within(dst[0], realm), dst[1])
 
     def _server_port(self, segment: Segment) -> int:
         """Return the server's port if a connection begins to show with this segment, else 0."""
@@ -120,6 +131,11 @@ class TlsConnections:
         if self.randoms and _HELLO.match(payload):
             return segment.dst[1] if payload[_RANDOM_AT : _RANDOM_AT + 32] in self.randoms else 0
         return 0
+
+
+def _pair(src: Endpoint, dst: Endpoint) -> _Pair:
+    """Return the ends of a connection as TShark sees them."""
+    return frozenset(((str(src[0]), src[1]), (str(dst[0]), dst[1])))
 
 
 def capture_header() -> bytes:

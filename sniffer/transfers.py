@@ -27,6 +27,7 @@ from urllib.parse import unquote
 
 from bystander.sniffer.dialogs import Party, other
 from bystander.sniffer.partyname import party_key
+from bystander.sniffer.realm import realm_of, within
 from bystander.sniffer.sip import Arrival, Message
 from bystander.sniffer.sipaddress import parse_address
 
@@ -120,7 +121,7 @@ class Transfers:
         """Take a message that belongs to no leg: a REFER may name the call that it is about."""
         message = arrival.message
         if message.method == "REFER":
-            leg = find(_call_id(message.header("target-dialog")))
+            leg = find(_call_id(message, message.header("target-dialog")))
             if leg is not None:
                 self._referred(arrival, leg, find, _named_party(leg, message))
 
@@ -142,7 +143,7 @@ class Transfers:
                     known.hosts.add(arrival.dst[0])  # once more, or on another hop
                 return
         address = parse_address(target)
-        consulted = _call_id(_embedded(target, "replaces"))
+        consulted = _call_id(message, _embedded(target, "replaces"))
         transfer = Transfer(
             at_ns=now_ns,
             kind="attended" if consulted else "blind",
@@ -177,11 +178,11 @@ class Transfers:
     def _invited(self, arrival: Arrival, leg: Leg, find: _Find) -> None:
         message = arrival.message
         self._expire(arrival.time_ns)
-        replaced = _call_id(message.header("replaces"))
+        replaced = _call_id(message, message.header("replaces"))
         if replaced and replaced != leg.call_id:
             self._replaced(arrival, leg, find(replaced), replaced)
             return
-        joined = find(_call_id(message.header("join")))
+        joined = find(_call_id(message, message.header("join")))
         if joined is not None and joined is not leg:
             self._relate(joined, leg, "joined-by")
         if not self._waiting:
@@ -191,6 +192,8 @@ class Transfers:
         for waiting in reversed(self._waiting):
             if waiting.leg is leg or target not in waiting.targets or leg.started_ns < waiting.since_ns:
                 continue
+            if realm_of(waiting.leg.call_id) != realm_of(leg.call_id):
+                continue  # the same number in another address plan
             if waiting.transfer is None:
                 # Only the caller that was sent away tries again.
                 if caller == waiting.caller and arrival.src[0] in waiting.hosts:
@@ -295,9 +298,9 @@ def _named_party(leg: Leg, message: Message) -> Party:
     return "callee" if party_key(message.from_.user) == party_key(leg.callee) else "caller"
 
 
-def _call_id(value: str) -> str:
-    """Return the Call-ID of a Replaces, Join or Target-Dialog header (the tags follow it as parameters)."""
-    return value.partition(";")[0].strip()
+def _call_id(message: Message, value: str) -> str:
+    """Return the Call-ID in a Replaces, Join or Target-Dialog header (the tags follow it as parameters)."""
+    return within(value.partition(";")[0].strip(), realm_of(message.call_id))
 
 
 def _embedded(value: str, name: str) -> str:

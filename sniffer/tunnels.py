@@ -5,7 +5,8 @@ fragments, TCP, further tunnels) is the same code. The loop is over layers, neve
 nothing: what came by UDP is a tunnel only if its header and the frame inside it look right, and stays a
 datagram otherwise, so RTP on port 4789 is RTP.
 
-The way through the tunnels is one number per frame: the layers' numbers in base 32, outermost first.
+The way through the tunnels is one number per frame: the layers' numbers in base 32, outermost first, in the
+lower 40 bits; the realm is above them (:mod:`bystander.sniffer.realm`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from bystander.sniffer.frames import (
     LINKTYPE_PPP_HDLC,
     Frames,
 )
+from bystander.sniffer.realm import WAY
 
 _BASE: Final = 32
 #: Layers of tunnels in one frame; what is deeper is counted (``tunnel-depth``) and left.
@@ -92,6 +94,7 @@ _IS_EXTENSION: Final = _table(256, dict.fromkeys((0, 43, 60), Kind.NOTHING)) > 0
 def tunnel_name(path: int) -> str:
     """Name the layers of a way through tunnels, outermost first: ``gre/erspan``; "" for none."""
     names = []
+    path &= WAY
     while path > 0:
         path, kind = divmod(path, _BASE)
         if kind in ENCAPSULATIONS:

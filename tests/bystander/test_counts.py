@@ -11,6 +11,7 @@ from bystander.counts import TableCount, skipped, tables
 from bystander.extract import extract
 from bystander.pipeline import Pipeline, PipelineSettings
 from bystander.sniffer.frames import LINKTYPE_RAW, PAD, Frames
+from bystander.sniffer.realm import REALMS
 from bystander.storage.spool import Spool
 
 S = 1_000_000_000
@@ -118,3 +119,9 @@ def test_extract_tells_what_it_skipped_and_what_was_cut(tmp_path: Path) -> None:
     counters = extract([capture], tmp_path / "out")["counters"]
     assert (counters["packets"], counters["truncated"], counters["evicted"]) == (2, 1, {})
     assert counters["bad"]["rtp-header"] == 1
+
+
+def test_realms_are_counted_where_there_are_some(tmp_path: Path) -> None:
+    pipeline = Pipeline(PipelineSettings(separate=("vlan",)), Spool(tmp_path), lambda _call: None)
+    assert tables(pipeline)["realms"].entries == len(REALMS)
+    assert "realms" not in tables(Pipeline(PipelineSettings(), Spool(tmp_path), lambda _call: None))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from bystander.recovery import NAME, SignallingLog, finished_before, read_log, read_streams
 from bystander.report import rfc3339
-from bystander.sniffer.sip import Arrival
+from bystander.sniffer.realm import realm_of, within
+from bystander.sniffer.sip import Arrival, Message, parse_message
 from bystander.sniffer.streams import Figures
 from bystander.storage.entry import time_ns
 from bystander.storage.spool import Spool
@@ -90,3 +91,32 @@ def test_a_stream_that_does_not_say_what_it_is(tmp_path: Path, spoil: dict[str, 
     spool.close()
     found = read_streams(tmp_path)
     assert [(one.id, one.src, one.figures) for one in found] == [(7, ("10.0.0.1", 4000), FIGURES)]
+
+
+def test_realms_outlive_a_kill(tmp_path: Path, arrivals: list[Arrival]) -> None:
+    """Calls in two networks with one address plan are two to the process that comes after, too."""
+    log = SignallingLog(tmp_path)
+    for realm in ("vlan 10", ""):
+        for one in arrivals:
+            src, dst = (within(one.src[0], realm), one.src[1]), (within(one.dst[0], realm), one.dst[1])
+            message = parse_message(one.raw)
+            assert isinstance(message, Message)
+            log.append(Arrival(one.time_ns, src, dst, one.transport, message, one.raw))
+    log.close(remove=False)
+    found = list(read_log(tmp_path))
+    assert len(found) == 2 * len(arrivals)
+    for number, one in enumerate(found):
+        names = (one.src[0], one.dst[0], one.message.call_id)
+        assert [realm_of(name) for name in names] == ["vlan 10" if number < len(arrivals) else ""] * 3
+        assert str(one.src[0]) == arrivals[number % len(arrivals)].src[0]
+    facts = {
+        "id": 7, "src": ["10.0.0.1", 4000], "dst": ["10.0.0.2", 4002], "ssrc": 5, "first_ns": 3,
+        "payload_types": [8], "figures": asdict(FIGURES), "realm": "vlan 10",
+    }  # fmt: skip
+    spool = Spool(tmp_path)
+    spool.describe(1, lambda: json.loads(json.dumps(facts)))
+    spool.audio(1, 0, 8, np.zeros(160, np.uint8))
+    spool.close()
+    (stream,) = read_streams(tmp_path)
+    assert stream.src == (within("10.0.0.1", "vlan 10"), 4000)
+    assert stream.dst == (within("10.0.0.2", "vlan 10"), 4002)

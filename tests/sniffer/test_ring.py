@@ -25,6 +25,8 @@ from hypothesis import strategies as st
 from bystander.sniffer import ring as ring_module
 from bystander.sniffer.errors import CaptureError
 from bystander.sniffer.frames import LINKTYPE_ETHERNET, LINKTYPE_RAW, PAD, Frames
+from bystander.sniffer.parse import FrameParser
+from bystander.sniffer.realm import realm_of
 from bystander.sniffer.ring import BLOCK_BYTES, Ring, RingStatistics, record_words
 
 CLONE_NEWNET = 0x40000000
@@ -380,6 +382,24 @@ class TestCapture:
                     seen += zip(frames.vlan.tolist(), frames.captured.tolist(), strict=True)
         assert [vlan for vlan, _ in seen] == [-1, -1, 100]
         assert seen[2][1] == len(udp(b"in two")) + 4  # the inner tag is in the bytes
+
+    def test_the_realm_of_a_frame_is_the_tag_that_the_kernel_took_off(self, wire: Wire) -> None:
+        """To tell networks with one address plan apart, the recorder needs the tag, and nothing but IP."""
+        arp = bytes.fromhex("ffffffffffff 02000000bbbb 0806") + bytes(46)
+        parser = FrameParser(("vlan",))
+        seen: list[str] = []
+        with wire.sender() as sender, wire.ring(vlans=True) as ring:
+            for frame in (arp, udp(b"plain"), udp(b"tagged", ethertypes=(0x8100,)), udp(b"plain")):
+                sender.send(frame)
+            poll = select.poll()
+            poll.register(ring, select.POLLIN)
+            deadline = time.monotonic() + 20
+            while len(seen) < 3 and time.monotonic() < deadline:
+                poll.poll(50)
+                for frames in ring.ready():
+                    for found in parser.parse(frames).datagrams:
+                        seen += [realm_of(found.endpoints(i)[0][0]) for i in range(len(found))]
+        assert seen == ["", "vlan 100", ""]
 
     def test_the_filter_is_locked(self, wire: Wire) -> None:
         with wire.ring() as ring:

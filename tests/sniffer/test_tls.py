@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bystander.sniffer.realm import within
 from bystander.sniffer.tcp import Segment
 from bystander.sniffer.tls import (
     MAX_CONNECTIONS,
@@ -140,3 +141,15 @@ def test_any_cut_and_any_restart_gives_each_message_once(cuts: list[tuple[int, b
             found += len(streams.feed(opened(stream[at : at + size], time_ns)))
         at = min(len(stream), at + size)
     assert found == 6
+
+
+def test_what_tshark_opens_is_in_the_realm_of_its_connection() -> None:
+    """TShark is told addresses alone; its messages belong to the calls of the network that they came from."""
+    connections = TlsConnections()
+    here = [(within(host, "vlan 10"), port) for host, port in (PHONE, PBX)]
+    assert connections.feed(segment(b"\x16\x03\x01\x00\x05hello", here[0], here[1]))
+    assert connections.opened(PHONE, PBX) == (here[0], here[1])
+    assert connections.opened(PBX, PHONE) == (here[1], here[0])
+    assert connections.unread == 0
+    elsewhere = ("10.9.9.9", 40000)
+    assert connections.opened(elsewhere, PBX) == (elsewhere, PBX)
