@@ -28,6 +28,7 @@ SYMPTOMS: Final[tuple[Callable[[Facts], Finding | None], ...]] = (
     symptoms_calls.encrypted,
     symptoms_calls.undecodable,
     symptoms_calls.unclaimed,
+    symptoms_link.overlaps,
     symptoms_link.copies,
     symptoms_link.checksums,
     symptoms_link.merged,

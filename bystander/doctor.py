@@ -12,7 +12,7 @@ import select
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +26,11 @@ from bystander.settings import call_settings
 from bystander.sniffer.capturefile import open_captures
 from bystander.sniffer.copies import Copies
 from bystander.sniffer.frames import Frames
+from bystander.sniffer.overlaps import Overlaps
 from bystander.sniffer.parse import FrameParser
+from bystander.sniffer.realm import apart
 from bystander.sniffer.ring import HANDED_OVER_S, Ring
+from bystander.sniffer.separation import KINDS
 from bystander.sniffer.sip import Arrival
 from bystander.sniffer.survey import Survey
 from bystander.stopping import Stopping, noted
@@ -147,6 +150,9 @@ class Facts:
     seconds: float = 0.0
     survey: Survey = field(default_factory=Survey)
     copies: Copies = field(default_factory=Copies)
+    overlaps: Overlaps = field(default_factory=Overlaps)
+    separate: tuple[str, ...] = ()
+    """By what the configuration tells networks apart."""
     signalling: Signalling = field(default_factory=Signalling)
     talk: Talk = field(default_factory=Talk)
     skipped: dict[str, int] = field(default_factory=dict)
@@ -184,6 +190,12 @@ class Facts:
                 "share": round(self.copies.share, 4),
                 "usual": self.copies.usual,
                 "differ": dict(self.copies.differ),
+            },
+            "overlaps": {
+                "networks": self.overlaps.networks,
+                "flows": self.overlaps.flows,
+                "kinds": self.overlaps.kinds,
+                "separate": list(self.separate),
             },
             "kernel": {"received": self.received, "dropped": self.drops} if self.live else None,
             "interface": None if self.device is None else _interface(self.device),
@@ -292,18 +304,25 @@ def _look(facts: Facts, blocks: Iterable[Frames], settings: Config, *, patient: 
             facts.talk.take_call(finished)
 
     pipeline = Pipeline(
-        PipelineSettings(calls=call_settings(settings, patient=patient), excluded=lambda _call: "doctor"),
+        PipelineSettings(
+            calls=call_settings(settings, patient=patient),
+            excluded=lambda _call: "doctor",
+            separate=settings.capture.separate,
+        ),
         NoSpool(),
         take,
         facts.signalling.take,
     )
-    parser = FrameParser()
+    parser = FrameParser(KINDS)
     for frames in blocks:
         facts.survey.feed(frames)
         for datagrams in parser.parse(frames).datagrams:
-            facts.copies.feed(datagrams)
+            facts.overlaps.feed(datagrams)
+            facts.copies.feed(replace(datagrams, flow=apart(datagrams.flow, datagrams.tunnel)))
         pipeline.feed(frames)
     facts.copies.settle()
+    facts.overlaps.settle()
+    facts.separate = settings.capture.separate
     pipeline.close(interrupted=True)
     for stream in pipeline.unclaimed:
         facts.talk.unclaimed += 1

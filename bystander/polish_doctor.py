@@ -131,6 +131,17 @@ DOCTOR: Final = {
         "Interfejs przechwytujący pozostaw bez adresu, a maszyną zarządzaj przez inny."
     ),
     "VLAN tags seen: {tags} (outer/inner).": "Znaczniki VLAN: {tags} (zewnętrzny/wewnętrzny).",
+    "untagged": "bez znacznika",
+    "{networks} use the same addresses and ports, and not for the same: {flows} "
+    "{flows:pair of hosts is|pairs of hosts are} in several of them at once.": (
+        "{networks}: te same adresy i porty, a służą do czego innego; w kilku z tych sieci naraz "
+        "{flows:jest|są|jest} {flows} {flows:para|pary|par} hostów."
+    ),
+    "Tell them apart ([capture] separate = [{kinds}]), or a call of one is mixed up with a call of "
+    "another.": (
+        "Rozróżniaj je ([capture] separate = [{kinds}]), inaczej rozmowa z jednej z sieci pomiesza się "
+        "z rozmową z innej."
+    ),
     "Tunnels opened, and frames in each: {tunnels}.": (
         "Otwarte tunele i liczba ramek w każdym: {tunnels}."
     ),

@@ -24,6 +24,9 @@ def suggested_lines(facts: Facts) -> list[str]:
     if facts.live:
         lines.append(f'interface = "{facts.source}"')
     lines.append(f"ring_mb = {_ring_mb(facts)}")
+    kinds = dict.fromkeys((*facts.separate, *facts.overlaps.kinds))
+    if kinds:
+        lines.append(f"separate = [{', '.join(map(_quoted, kinds))}]")
     hosts = list(facts.signalling.hosts.values())
     inside, outside = _sides(hosts)
     numbers = _numbers(hosts)

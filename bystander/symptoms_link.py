@@ -204,6 +204,28 @@ def tags(facts: Facts) -> Finding | None:
     return Finding("note", "vlans", said("VLAN tags seen: {tags} (outer/inner).", tags=some(names, 8)))
 
 
+def overlaps(facts: Facts) -> Finding | None:
+    """C10: two networks with one address plan, which only their tags or numbers tell apart."""
+    missing = [kind for kind in facts.overlaps.kinds if kind not in facts.separate]
+    if not missing:
+        return None
+    return Finding(
+        "fault",
+        "overlap",
+        said(
+            "{networks} use the same addresses and ports, and not for the same: {flows} "
+            "{flows:pair of hosts is|pairs of hosts are} in several of them at once.",
+            networks=some([name or said("untagged") for name in facts.overlaps.networks]),
+            flows=facts.overlaps.flows,
+        ),
+        said(
+            "Tell them apart ([capture] separate = [{kinds}]), or a call of one is mixed up with a call of "
+            "another.",
+            kinds=", ".join(f'"{kind}"' for kind in (*facts.separate, *missing)),
+        ),
+    )
+
+
 def tunnels(facts: Facts) -> Finding | None:
     if not facts.tunnels:
         return None

@@ -14,7 +14,7 @@ import pytest
 from scenery import GATEWAY, PHONE, Line, Scene, rtp, sdp
 
 from benchmarks.headers import ethernet, udp_frame
-from bystander.config import Config
+from bystander.config import Config, settings
 from bystander.diagnosis import Finding, diagnose
 from bystander.doctor import Facts, look_at_files
 from bystander.suggest import suggested_lines
@@ -297,3 +297,51 @@ def test_wire_text_cannot_move_the_cursor(scene: Scene, tmp_path: Path) -> None:
     capture.write_bytes(scene.pcap())
     ran: Any = doctor(capture)
     assert "gone" in ran.stdout and "\x1b[2J" not in ran.stdout
+
+
+def tagged(frames: list[tuple[float, bytes]], number: int, late: float = 0.0) -> list[tuple[float, bytes]]:
+    tag = struct.pack("!HH", 0x8100, number)
+    return [(at + late, frame[:12] + tag + frame[12:]) for at, frame in frames]
+
+
+def test_c10_two_networks_with_one_address_plan(tmp_path: Path, look: Look, scene: Scene, line: Line) -> None:
+    """Two calls at one time that have nothing but their addresses in common."""
+    call(line)
+    other = Line(Scene(), call_id="another@elsewhere", tags=("a", "b"))
+    other.invite(0.02)
+    other.answer(0.9)
+    other.scene.talk(other.says(ssrc=0x33, seq=7), 1.0, 3.9)
+    other.bye(4.2)
+    scene.frames = tagged(scene.frames, 10) + tagged(other.scene.frames, 20)
+    facts = look(scene)
+    overlap = found(facts)["overlap"]
+    assert overlap.level == "fault"
+    assert "vlan 10, vlan 20" in overlap.text
+    assert 'separate = ["vlan"]' in overlap.advice
+    assert 'separate = ["vlan"]' in suggested_lines(facts)
+    assert facts.overlaps.flows == 1  # the caller's media
+    told = look_at_files([tmp_path / "mirror.pcap"], settings(capture={"separate": ["vlan"]}))
+    assert "overlap" not in found(told)
+    assert (told.talk.answered, told.talk.whole, told.talk.one_way) == (2, 1, 1)
+
+
+def test_c13_copies_in_two_vlans_are_no_overlap(look: Look, scene: Scene, line: Line) -> None:
+    """Seen before and behind a router; a few have lost their copy."""
+    call(line)
+    scene.frames = tagged(scene.frames, 10) + tagged(scene.frames[3:], 20, late=0.0005)
+    facts = look(scene)
+    assert "overlap" not in found(facts)
+    assert facts.copies.share > 0.95
+    assert not [text for text in suggested_lines(facts) if text.startswith("separate")]
+
+
+def test_directions_in_two_vlans_are_no_overlap(look: Look, scene: Scene, line: Line) -> None:
+    call(line)
+    there = [one for one in scene.frames if one[1][26:30] == bytes([10, 1, 0, 1])]
+    back = [one for one in scene.frames if one not in there]
+    assert there
+    assert back
+    scene.frames = tagged(there, 10) + tagged(back, 20)
+    facts = look(scene)
+    assert "overlap" not in found(facts)
+    assert facts.talk.whole == 1
