@@ -55,6 +55,22 @@ def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
 
 Numbers = Annotated[tuple[str, ...], AfterValidator(_numbers)]
 Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
+
+
+def _groups(groups: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    tags = [tag for group in groups for tag in group]
+    twice = [tag for tag in tags if tags.count(tag) > 1]
+    if twice:
+        raise ValueError(f"VLAN {twice[0]} is named twice")
+    return groups
+
+
+_Vlan = Annotated[int, Field(ge=1, le=4094)]
+VlanGroups = Annotated[
+    tuple[Annotated[tuple[_Vlan, ...], Field(min_length=2)], ...],
+    Field(max_length=2047),
+    AfterValidator(_groups),
+]
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(max_length=32)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
@@ -68,6 +84,7 @@ class Capture(Section):
     tls_ports: Ports = (5061,)
     tls_keylog: Path | None = None
     separate: tuple[Literal["vlan", "vni", "gre", "erspan"], ...] = ()
+    vlan_groups: VlanGroups = ()
 
 
 class OfficeSection(Section):

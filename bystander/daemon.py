@@ -127,6 +127,7 @@ class Recorder:
         config, recording = self._config, self._config.recording
         settings = PipelineSettings(
             separate=config.capture.separate,
+            vlan_groups=config.capture.vlan_groups,
             tls_ports=config.capture.tls_ports,
             tls_take=None if self._opener is None else self._opener.take,
             calls=call_settings(config),

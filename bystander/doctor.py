@@ -308,12 +308,13 @@ def _look(facts: Facts, blocks: Iterable[Frames], settings: Config, *, patient: 
             calls=call_settings(settings, patient=patient),
             excluded=lambda _call: "doctor",
             separate=settings.capture.separate,
+            vlan_groups=settings.capture.vlan_groups,
         ),
         NoSpool(),
         take,
         facts.signalling.take,
     )
-    parser = FrameParser(KINDS)
+    parser = FrameParser(KINDS, settings.capture.vlan_groups)
     for frames in blocks:
         facts.survey.feed(frames)
         for datagrams in parser.parse(frames).datagrams:

@@ -71,6 +71,7 @@ def extract(
                     orphan_target=lambda _, stream: Path(f"unclaimed_{stream}.wav"),
                     tls_ports=how.tls_ports,
                     separate=how.separate,
+                    vlan_groups=how.vlan_groups,
                 ),
                 spool,
                 writer.submit,

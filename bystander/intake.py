@@ -45,7 +45,7 @@ class Intake:
     """
 
     def __init__(self, settings: PipelineSettings, reports: Reports, counters: Counter[str]) -> None:
-        self._parser = FrameParser(settings.separate)
+        self._parser = FrameParser(settings.separate, settings.vlan_groups)
         self._parser.tcp.ports = (5060, *settings.tls_ports)
         self._reports = reports
         self._counters = counters

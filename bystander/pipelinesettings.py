@@ -32,6 +32,8 @@ class PipelineSettings:
     max_streams: int = 16384
     #: By what networks with one address plan are told apart: some of `separation.KINDS`.
     separate: tuple[str, ...] = ()
+    #: VLANs that are one network all the same.
+    vlan_groups: tuple[tuple[int, ...], ...] = ()
     digits: DigitSettings = field(default_factory=DigitSettings)
     #: Ports of SIP over TLS, and who takes the segments of the connections there.
     tls_ports: tuple[int, ...] = TLS_PORTS

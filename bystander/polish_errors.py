@@ -223,6 +223,7 @@ ERRORS: Final = {
     "{} (it is {})": "{!t} (jest: {})",
     "not the name of a network interface": "to nie jest nazwa interfejsu sieciowego",
     "an empty number would fit every call": "pusty numer pasowałby do każdej rozmowy",
+    "VLAN {} is named twice": "VLAN {} podano dwa razy",
     "no such time zone; write it as Europe/Warsaw": (
         "nie ma takiej strefy czasowej; zapisz ją jako Europe/Warsaw"
     ),

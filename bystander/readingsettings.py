@@ -31,3 +31,4 @@ class ReadingSettings:
     tls_ports: tuple[int, ...] = TLS_PORTS
     tls_keylog: Path | None = None
     separate: tuple[str, ...] = ()
+    vlan_groups: tuple[tuple[int, ...], ...] = ()

@@ -35,4 +35,5 @@ def reading_settings(config: Config) -> ReadingSettings:
         tls_ports=config.capture.tls_ports,
         tls_keylog=config.capture.tls_keylog,
         separate=config.capture.separate,
+        vlan_groups=config.capture.vlan_groups,
     )

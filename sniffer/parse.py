@@ -10,7 +10,7 @@ the same bytes with other offsets, and is parsed once more (:mod:`bystander.snif
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,12 +68,12 @@ class FrameParser:
 
     TCP frames are split off by array (`tcpwatch.py`): only those of connections that may carry SIP are worth
     an object each. ``watch_tcp`` adds a connection to the known ones. ``separate`` says by what networks with
-    one address plan are told apart (`separation.py`).
+    one address plan are told apart, ``vlan_groups`` which VLANs are one (`separation.py`).
     """
 
-    def __init__(self, separate: Iterable[str] = ()) -> None:
+    def __init__(self, separate: Iterable[str] = (), vlan_groups: Iterable[Sequence[int]] = ()) -> None:
         self.tcp = TcpWatch()
-        self._separation = Separation(separate) if separate else None
+        self._separation = Separation(separate, vlan_groups) if separate else None
         self._inside: list[Frames] = []
 
     def parse(self, frames: Frames) -> Parsed:

@@ -9,7 +9,7 @@ a call would be told apart, so they are no realms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -60,10 +60,13 @@ _NUMBERS: Final[tuple[tuple[str, tuple[Kind, ...], Callable[[Bytes, Ints], Ints]
 
 
 class Separation:
-    """What is told apart: some of ``KINDS``."""
+    """What is told apart: some of ``KINDS``. The VLANs of one group are one network, named by the first."""
 
-    def __init__(self, kinds: Iterable[str]) -> None:
+    def __init__(self, kinds: Iterable[str], vlan_groups: Iterable[Sequence[int]] = ()) -> None:
         wanted = frozenset(kinds)
+        self._leader = np.arange(1 << 12, dtype=np.int64)
+        for group in vlan_groups:
+            self._leader[list(group)] = group[0]
         self._vlans = "vlan" in wanted
         self._tunnels = [row for row in _NUMBERS if row[0] in wanted]
 
@@ -78,14 +81,14 @@ class Separation:
         way = np.zeros(len(frames), np.int64) if frames.tunnel is None else frames.tunnel
         realm = way >> SHIFT
         if frames.vlan is not None:
-            realm = _enter_vlans(realm, np.arange(len(frames)), frames.vlan)
+            realm = self._enter_vlans(realm, np.arange(len(frames)), frames.vlan)
         link = _LINK_BYTES.get(frames.linktype)
         if link is not None:
             tags, first = (l3 - frames.offset - link) >> 2, frames.offset + link
             for number in range(int(tags.max(initial=0))):
                 at = np.flatnonzero(tags > number)
                 tag = head(frames.data, first[at] + 4 * number, 2).view(">u2")[:, 0].astype(np.int64)
-                realm = _enter_vlans(realm, at, tag & 0x0FFF)
+                realm = self._enter_vlans(realm, at, tag & 0x0FFF)
         return replace(frames, tunnel=way & WAY | realm << SHIFT) if realm.any() else frames
 
     def inside(self, data: Bytes, kind: Bytes, at: Ints, realm: Ints) -> Ints:
@@ -101,10 +104,9 @@ class Separation:
                 realm[which] = REALMS.enter(np.zeros(len(which), np.int64), name, number)
         return realm
 
-
-def _enter_vlans(realm: Ints, at: NDArray[np.int64], tag: Ints) -> Ints:
-    real = np.flatnonzero(tag > 0)
-    if len(real):
-        realm = realm.copy()
-        realm[at[real]] = REALMS.enter(realm[at[real]], "vlan", tag[real])
-    return realm
+    def _enter_vlans(self, realm: Ints, at: NDArray[np.int64], tag: Ints) -> Ints:
+        real = np.flatnonzero(tag > 0)
+        if len(real):
+            realm = realm.copy()
+            realm[at[real]] = REALMS.enter(realm[at[real]], "vlan", self._leader[tag[real]])
+        return realm

@@ -144,10 +144,25 @@ def test_c2_c10_two_calls_that_differ_in_nothing_but_their_network(
         assert voices(tmp_path / "out", call) == expected
 
 
+def test_two_calls_whose_directions_are_in_two_vlans_each(tmp_path: Path) -> None:
+    """Two tenants with one address plan, each with a VLAN of telephones and one of servers."""
+    frames = frames_of("pcma.pcap")
+    both = [
+        (at, vlan(frame, first + (frame[26:30] == CALLER)))
+        for first, call in ((10, frames), (20, spoken_by_others(frames)))
+        for at, frame in call
+    ]
+    config = settings(capture={"separate": ["vlan"], "vlan_groups": [[10, 11], [20, 21]]})
+    calls = extract([write(tmp_path / "both.pcap", both)], tmp_path / "out", config)["calls"]
+    heard = {call["realm"]: voices(tmp_path / "out", call) for call in calls}
+    assert heard == {"vlan 10": ["caller", "callee"], "vlan 20": [OTHERS[True], OTHERS[False]]}
+    assert len(calls) == 2
+
+
 def test_a_call_whose_directions_are_in_two_vlans_is_one_by_default(tmp_path: Path) -> None:
     frames = frames_of("pcma.pcap")
-    caller = next(frame[26:30] for _, frame in frames if b"INVITE" in frame[:60])
-    tagged = [(at, vlan(frame, 10 if frame[26:30] == caller else 20)) for at, frame in frames]
+    tagged = [(at, vlan(frame, 10 + (frame[26:30] == CALLER))) for at, frame in frames]
+    assert len({frame[15] for _, frame in tagged}) == 2
     (call,) = extract([write(tmp_path / "both.pcap", tagged)], tmp_path / "out")["calls"]
     assert voices(tmp_path / "out", call) == ["caller", "callee"]
     assert "realm" not in call

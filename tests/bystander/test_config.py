@@ -92,6 +92,14 @@ def test_the_example_has_the_order_of_the_code() -> None:
             '[metrics]\nlisten = "office.example:9464"',
             ":2: [metrics] listen: office.example is not an IP address",
         ),
+        (
+            '[capture]\nseparate = ["vlans"]',
+            ":2: [capture] separate: should be 'vlan', 'vni', 'gre' or 'erspan'",
+        ),
+        (
+            "[capture]\nvlan_groups = [[10, 11], [12, 10]]",
+            ":2: [capture] vlan_groups: VLAN 10 is named twice",
+        ),
         ("[metrics]\nlisten = 1\nenabled = 9", "(and 1 more)"),
         ("[capture\n", ": not valid TOML: Expected ']'"),
     ],

@@ -102,6 +102,17 @@ def test_a_tunnels_number_stands_for_itself_and_tags_inside_count() -> None:
     assert realms(parse(frames, "vlan")) == ["vlan 5", "vlan 5/vlan 7"]
 
 
+def test_vlans_of_one_group_are_one_network() -> None:
+    frames = [ETHER / Dot1Q(vlan=tag) / V4 / RTP for tag in (10, 11, 12, 20, 21)]
+    inner = [ETHER / Dot1AD(vlan=tag) / Dot1Q(vlan=11) / V4 / RTP for tag in (20, 21)]
+    parser = FrameParser(("vlan",), ((10, 11), (21, 20)))
+    parsed = parser.parse(block([*frames, *inner, PLAIN], [-1] * 7 + [11]))
+    names = ["vlan 10", "vlan 10", "vlan 12", "vlan 21", "vlan 21", *["vlan 21/vlan 10"] * 2, "vlan 10"]
+    assert realms(parsed) == names
+    flows = np.concatenate([datagrams.flow for datagrams in parsed.datagrams]).tolist()
+    assert [flows.index(flow) for flow in flows] == [names.index(name) for name in names]
+
+
 def test_what_only_looks_like_a_tunnel_is_in_no_network() -> None:
     media = ETHER / V4 / UDP(sport=4000, dport=4789) / Raw(b"\x80\x08" + bytes(10) + b"\xd5" * 160)
     assert realms(parse([media], "vni")) == [""]
