@@ -92,8 +92,9 @@ def _failure(error: Exception) -> int:
     if getattr(error, "exit_code", None) == USAGE and hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "bystander"
+        said = error.format_message().rstrip(".").replace("Value error, ", "")
         what_next = t("see `{command} --help`", command=command)
-        warn(f"{told(error.format_message().rstrip('.'))}; {what_next}")
+        warn(f"{told(said)}; {what_next}")
         return USAGE
     if type(error).__name__ == "Refused":
         warn(refusal(getattr(error, "code", ""), str(error)))

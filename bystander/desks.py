@@ -86,7 +86,7 @@ def office_of(settings: Config) -> Office:
 
 def write_new(path: Path, content: bytes) -> None:
     """Write a file that others may not read, in place of an earlier one. Raises UserError."""
-    from bystander.storage.wav import write_file
+    from bystander.storage.wholefile import write_file
 
     try:
         write_file(path, [content])

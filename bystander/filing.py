@@ -33,7 +33,7 @@ from bystander.storage.container import Container
 from bystander.storage.entry import Entry, recording_id, time_ns
 from bystander.storage.index import Index, IndexProblem
 from bystander.storage.keyring import KeyringProblem, fingerprint
-from bystander.storage.wav import write_file
+from bystander.storage.wholefile import write_file
 from bystander.vault import OpenVault
 from bystander.writer import ENOUGH, Writer
 

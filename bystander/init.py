@@ -27,7 +27,7 @@ from bystander.storage.index import Index, IndexProblem
 from bystander.storage.keyring import Keyring, KeyringProblem
 from bystander.storage.scrub import ScrubProblem, scrub
 from bystander.storage.signing import RecorderKey
-from bystander.storage.wav import sync_folder
+from bystander.storage.wholefile import sync_folder
 from bystander.vault import RECIPIENT, fingerprint_of
 
 MIN_PASSPHRASE: Final = 8

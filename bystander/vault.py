@@ -18,7 +18,7 @@ from bystander.storage.rekeyed import renew_fingerprints
 from bystander.storage.schema import IndexProblem
 from bystander.storage.scrub import ScrubProblem, scrub
 from bystander.storage.signing import RecorderKey, SigningProblem
-from bystander.storage.wav import sync_folder, write_file
+from bystander.storage.wholefile import sync_folder, write_file
 
 RECIPIENT: Final = "vault.pub"
 _NEXT: Final = "vault.pub.next"

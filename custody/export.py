@@ -24,7 +24,7 @@ from typing import Any, Final
 from bystander.custody.desk import CustodyProblem
 from bystander.storage.agefile import SealProblem, seal_stream
 from bystander.storage.signing import RecorderKey, verify
-from bystander.storage.wav import sync_folder, write_file
+from bystander.storage.wholefile import sync_folder, write_file
 
 MANIFEST: Final = "manifest.json"
 SUMS: Final = "SHA256SUMS"

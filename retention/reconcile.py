@@ -16,7 +16,7 @@ from bystander.retention.removal import recording_of
 from bystander.storage.digest import refresh
 from bystander.storage.index import Index
 from bystander.storage.keyring import Keyring
-from bystander.storage.wav import sync_folder
+from bystander.storage.wholefile import sync_folder
 
 #: A recorder at work writes the files, then the key, then the row: younger things may be in between.
 SETTLED_NS: Final = 600 * 1_000_000_000

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bystander.storage.wav import sync_folder
+from bystander.storage.wholefile import sync_folder
 
 
 class ErasureProblem(Exception):  # noqa: N818  (what a person is told)

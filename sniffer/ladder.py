@@ -77,31 +77,6 @@ def ladder(arrivals: Sequence[Arrival]) -> Ladder:
     return Ladder(columns, arrows)
 
 
-def ladder_lines(drawn: Ladder, column_width: int = 26) -> list[str]:
-    """Draw a ladder as lines of text, at least ``column_width`` characters for each column."""
-    width = max([column_width, *(len(name) + 2 for name in drawn.columns)])
-    width = max([width, *(len(_text(arrow)) + 4 for arrow in drawn.arrows if arrow.source != arrow.target)])
-    middles = [number * width + width // 2 for number in range(len(drawn.columns))]
-    margin = " " * 12
-    lines = [(margin + "".join(name.center(width) for name in drawn.columns)).rstrip()]
-    for arrow in drawn.arrows:
-        row = list(" " * (width * len(drawn.columns)))
-        for middle in middles:
-            row[middle] = "│"
-        left, right = sorted((middles[arrow.source], middles[arrow.target]))
-        text = _text(arrow)
-        if left == right:
-            row[left + 1 :] = list(f" {text}")
-        else:
-            body = f" {text} ".center(right - left - 1, "─")
-            body = body[:-1] + "▶" if arrow.source < arrow.target else "◀" + body[1:]
-            row[left + 1 : right] = list(body)
-        lines.append(f"{arrow.offset_ms / 1000:10.3f}  " + "".join(row).rstrip())
-        if arrow.note:
-            lines.append(margin + " " * (left + 2) + arrow.note)
-    return lines
-
-
 def _columns(arrivals: Sequence[Arrival]) -> dict[Endpoint, str]:
     """Name the column of each endpoint: its host, with the port where hosts alone would be ambiguous."""
     ports: dict[str, set[int]] = {}
@@ -150,7 +125,3 @@ def _note(message: Message) -> str:
 
 def _direction(direction: str) -> str:
     return "" if direction == "sendrecv" else direction
-
-
-def _text(arrow: Arrow) -> str:
-    return arrow.label + (f" (×{arrow.repeats + 1})" if arrow.repeats else "")

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pyrage
 
-from bystander.storage.wav import sync_folder
+from bystander.storage.wholefile import whole_file
 
 #: Identities are opaque; the library names their class only at run time.
 Identity = Any
@@ -48,29 +48,16 @@ def seal_stream(
     """
     to = recipient_of(recipient)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    unfinished = target.with_name(target.name + ".part")
     reader = _Reader(iter(parts))
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
+    with whole_file(target, durable=durable) as descriptor:
+        writer = _Writer(descriptor)
         try:
-            writer = _Writer(descriptor)
-            try:
-                pyrage.encrypt_io(reader, writer, [to])
-            except Exception:
-                # The library wraps what the reader or the disk raised in an error of its own.
-                if error := reader.error or writer.error:
-                    raise error from None
-                raise
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        unfinished.rename(target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_folder(target.parent)
+            pyrage.encrypt_io(reader, writer, [to])
+        except Exception:
+            # The library wraps what the reader or the disk raised in an error of its own.
+            if error := reader.error or writer.error:
+                raise error from None
+            raise
     return Sealed(reader.digest.hexdigest(), reader.size, writer.digest.hexdigest(), writer.size)
 
 

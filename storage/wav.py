@@ -8,7 +8,6 @@ decoding. Reading, and every other container, is soundfile's.
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -17,6 +16,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bystander.storage.wholefile import write_file
 
 #: Above this a RIFF size field does not hold the size, and the file is RF64 (EBU Tech 3306).
 _MAX_RIFF: Final = 0xFFFF_FFFF
@@ -69,38 +70,3 @@ def write_wav(
 
     write_file(target, parts(), durable=durable)
     return digest.hexdigest(), size
-
-
-def write_file(target: Path, parts: Iterable[bytes | memoryview], *, durable: bool = False) -> None:
-    """Write a file whole or not at all; ``durable`` waits until the disk has it.
-
-    Raises OSError; then there is no file.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(target.name + ".part")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            for part in parts:
-                left = memoryview(part)
-                while left:
-                    left = left[os.write(descriptor, left) :]
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        unfinished.rename(target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_folder(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

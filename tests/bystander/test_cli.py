@@ -62,7 +62,7 @@ def test_version_and_help(capsys: Capsys) -> None:
         (["frobnicate"], "No such command 'frobnicate'"),
         (["extract"], "Missing"),
         (["extract", "x.pcap"], "Missing option '-o'"),
-        (["calls", "--state", "happy"], "Invalid value for '--state'"),
+        (["calls", "--state", "happy"], "Invalid value for '--state': 'happy' is not one of 'answered', "),
         (["calls", "--limit", "0"], "Invalid value for '--limit'"),
         (["calls", "--nope"], "No such option: --nope"),
         (["run", "a.pcap"], "unexpected argument a.pcap; capture files follow --read"),

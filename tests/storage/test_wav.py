@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bystander.storage.wav import header, write_file, write_wav
+from bystander.storage.wav import header, write_wav
 
 
 def blocks(frames: np.ndarray, size: int = 100) -> Iterator[np.ndarray]:
@@ -59,11 +59,3 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         write_wav(tmp_path / "x.wav", failing(), 20, 8000)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    write_file(path, [b"one"])
-    write_file(path, [b"tw", memoryview(b"o")])
-    assert path.read_bytes() == b"two"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["f"]
