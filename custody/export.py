@@ -80,8 +80,7 @@ def write_export(
     Copies are taken one at a time, so that one recording is in memory and not all. ``more`` gives other files
     by name (the handover protocol). ``seal_to`` seals recordings to an age recipient.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CustodyProblem(f"{folder}: there is something in it; choose a folder that is new or empty")
+    refuse_taken(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_left(folder.parent)
@@ -106,6 +105,20 @@ def write_export(
             raise CustodyProblem(str(error)) from None
         raise
     return digest
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raise CustodyProblem unless a folder is new or empty."""
+    try:
+        folder.stat()
+        taken = not folder.is_dir() or any(folder.iterdir())
+    except FileNotFoundError:
+        taken = folder.is_symlink()
+    except OSError as error:
+        why = error.strerror or error
+        raise CustodyProblem(f"{folder}: cannot write there: {why}; choose another folder") from None
+    if taken:
+        raise CustodyProblem(f"{folder}: there is something in it; choose a folder that is new or empty")
 
 
 @contextmanager

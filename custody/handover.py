@@ -12,7 +12,7 @@ from bystander.custody import disclosure, printing
 from bystander.custody.audio import open_audio
 from bystander.custody.desk import CustodyProblem, Desk, worded
 from bystander.custody.disclosure import outside_number
-from bystander.custody.export import Copy, Rows, write_export
+from bystander.custody.export import Copy, Rows, refuse_taken, write_export
 from bystander.custody.listening import refuse_unreasoned
 from bystander.custody.persons import Person, Unlock, refuse_ended, together
 from bystander.retention.erasure import as_text
@@ -127,6 +127,7 @@ def _check(desk: Desk, parcel: Parcel) -> None:
     """Look at what can be looked at before somebody is asked for a passphrase. Raises CustodyProblem."""
     if parcel.seal_to is not None:
         recipient_of(parcel.seal_to)
+    refuse_taken(parcel.folder)
     for folder in (desk.root, desk.keyring.path.parent):
         if parcel.folder.resolve().is_relative_to(folder.resolve()):
             raise CustodyProblem(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bystander.custody import disclosure, handover, persons, printing, rights
+from bystander.custody import disclosure, handover, persons, printing, rights, supervision
 from bystander.custody.desk import CustodyProblem, Desk, Refused, Rules
 from bystander.custody.disclosure import Request
 from bystander.custody.export import verify_export
@@ -181,6 +181,29 @@ def test_r7_nothing_lies_open_in_the_vault(bureau: Bureau, parcel: Parcel, conse
         with pytest.raises(CustodyProblem, match="lies in the vault"):
             hand_over(bureau, consent, replace(parcel, folder=folder))
     assert not bureau.journal("export")
+
+
+@pytest.mark.parametrize("taken", ["a folder with something in it", "a file", "too long a name"])
+def test_r16_a_copy_that_cannot_be_written_is_no_copy_in_the_report(
+    bureau: Bureau, parcel: Parcel, consent: int, taken: str
+) -> None:
+    """And nobody is asked for a passphrase for it."""
+    asked: list[int] = []
+    if taken == "too long a name":
+        parcel.folder.mkdir(parents=True)
+        parcel = replace(parcel, folder=parcel.folder / ("x" * 300))
+    elif taken == "a file":
+        parcel.folder.parent.mkdir()
+        parcel.folder.write_text("mine")
+    else:
+        parcel.folder.mkdir(parents=True)
+        (parcel.folder / "mine").write_text("mine")
+    with pytest.raises(CustodyProblem, match="choose a"):
+        bureau.at(lambda desk: handover.hand_over(
+            desk, consent, (), [lambda: asked.append(1)], None, parcel))  # type: ignore[list-item]  # fmt: skip
+    assert not asked and not bureau.journal("export")
+    report = bureau.at(lambda desk: supervision.report(desk, 0, 2**62, []))
+    assert report["copies"] == []
 
 
 def test_r15_sealed_to_the_receiver(bureau: Bureau, parcel: Parcel, consent: int) -> None:
