@@ -151,7 +151,8 @@ def protocol_show(number: Number, lang: Lang = None, json: Json = False, config:
     screen = console()
     screen.print(_line(found, settings), soft_wrap=True)
     for name, value in found.fields.items():
-        screen.print(f"  {t(name):<24} {plain(value)}", soft_wrap=True)
+        for at, line in enumerate(value.split("\n")):
+            screen.print(f"  {'' if at else t(name):<24} {plain(line)}".rstrip(), soft_wrap=True)
     screen.print(f"  {t('missing')}: {_fields(found.missing) or t('nothing')}")
     return 0
 

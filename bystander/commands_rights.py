@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.naming import LastingGround, LastingReason, refuse_naming
-from bystander.output import console, plain, print_json
+from bystander.output import console, plain, print_json, warn
 from bystander.unlocking import Identities, PassphraseFiles, unlocking, with_care
 
 if TYPE_CHECKING:
@@ -43,11 +44,15 @@ def rights_find(
     settings = load(config)
     query = _query(settings, number, since, until)
 
-    async def work(desk: Desk) -> list[dict[str, Any]]:
+    ending = _ending(number)
+
+    async def work(desk: Desk) -> tuple[list[dict[str, Any]], int]:
         from bystander.cases import case_of, tells_of_others
         from bystander.custody.rights import restrictions
 
         found = await desk.index.calls(query)
+        known = {call["id"] for call in found}
+        like = await desk.index.calls(replace(query, number=f"*{ending}")) if ending else []
         restricted = {one.recording for one in await restrictions(desk.index)}
         desk.note("rights-find", count=len(found))
         return [
@@ -55,9 +60,18 @@ def rights_find(
             | {"restricted": call["id"] in restricted}
             | {"case": await case_of(desk.index, call) if tells_of_others(call) else []}
             for call in found
-        ]
+        ], sum(call["id"] not in known for call in like)
 
-    found = with_desk(settings, work)
+    found, more = with_desk(settings, work)
+    if more:
+        warn(
+            t(
+                "{number} {number:call|calls} more of numbers that end in {ending}: they may be the same "
+                'person\'s, with or without a prefix; `bystander rights find "*{ending}"` shows them',
+                number=more,
+                ending=ending,
+            )
+        )
     if json:
         print_json(found)
         return 0
@@ -248,6 +262,12 @@ async def _names(desk: Desk, query: Query) -> list[str]:
     if not names:
         raise UserError("no such calls; `bystander rights find` shows what there is")
     return names
+
+
+def _ending(number: str) -> str:
+    """Return the end by which a whole number is known with and without a prefix, or nothing."""
+    digits = "".join(filter(str.isdecimal, number))
+    return digits[-9:] if len(digits) >= 9 and not number.strip().startswith("*") else ""
 
 
 def _query(settings: Config, number: str, since: str | None, until: str | None) -> Query:

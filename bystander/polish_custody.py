@@ -29,6 +29,12 @@ CUSTODY: Final = {
     "the journal is not whole; see `bystander journal verify`": (
         "dziennik jest naruszony; zobacz `bystander journal verify`"
     ),
+    "{number} {number:call|calls} more of numbers that end in {ending}: they may be the same person's, with "
+    'or without a prefix; `bystander rights find "*{ending}"` shows them': (
+        "{number} {number:rozmowa więcej|rozmowy więcej|rozmów więcej} z numerów kończących się na {ending}: "
+        "może chodzić o tę samą osobę, z prefiksem lub bez; pokaże je `bystander rights find "
+        '"*{ending}"`'
+    ),
     # keys
     "Passphrase: ": "Hasło: ",
     "Passphrase of {name}: ": "Hasło do {name}: ",

@@ -104,9 +104,13 @@ async def fill(desk: Desk, number: int, said: Mapping[str, str]) -> Protocol:
         said["position_on"] = desk.today.isoformat()
     async with desk.index.transaction() as connection:
         # Read within the transaction: two may fill it at once.
-        ((text, completed_ns),) = await connection.execute_fetchall(
-            "SELECT fields, completed_ns FROM protocols WHERE number = ?", [number]
+        ((text, opened_ns, completed_ns),) = await connection.execute_fetchall(
+            "SELECT fields, opened_ns, completed_ns FROM protocols WHERE number = ?", [number]
         )
+        listened_on = desk.local(opened_ns).date().isoformat()
+        if said.get("position_on", listened_on) < listened_on:
+            line = f"date of the position {said['position_on']}: the listening was on {listened_on}"
+            raise CustodyProblem(line)
         fields = json.loads(text) | said
         missing = [name for name in REQUIRED if not fields.get(name)]
         if not said:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bystander.cli import main
-from tests.bureau import Bureau
+from tests.bureau import Bureau, write_keys
 from tests.vaultkit import name_of
 
 WHY = ("--case", "K 7/26", "--purpose", "quality", "--justification", "complaint 5")
@@ -87,3 +87,15 @@ def test_r14_who_is_interrupted_has_listened_and_it_is_noted(office: Bureau, tol
     assert len(office.journal("listen")) == 1
     (after,) = office.journal("listened")
     assert after["protocol"] == 1 and 0 <= after["to_s"] <= 0.25
+
+
+def test_a_text_of_several_lines_is_shown_as_such(
+    configured: Bureau, run: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_keys("Anna")
+    why = ("--case", "K", "--purpose", "quality", "--justification", "j")
+    run("listen", name_of(1), *why, "--identity", "Anna.txt", "--player", "cat > /dev/null")
+    run("protocol", "fill", 1, "--parties", "Jan Kowalski\nOla Nowa")
+    assert main(["protocol", "show", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["parties", "Jan", "Kowalski"] and lines[2].split() == ["Ola", "Nowa"]

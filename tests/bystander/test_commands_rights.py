@@ -33,6 +33,23 @@ def test_r18_find_by_number_and_period(office: Bureau, run: Run) -> None:
     assert not [facts for facts in found if NUMBER in json.dumps(facts)]
 
 
+@pytest.mark.parametrize("number", ["600000001", "0048600000001", "+48600000001", "48 600 000 001"])
+def test_r18_a_number_with_and_without_its_prefix(
+    configured: Bureau, run: Run, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    """An exchange may send either, and who asks for their calls gets to know of both."""
+    configured.kit.add(4, caller="600000001")
+    exactly = {NUMBER: [ONE], "600000001": [name_of(4)]}.get(number, [])
+    for json_wanted in ([], ["--json"]):
+        assert main(["rights", "find", number, *json_wanted]) == 0
+        told = capsys.readouterr()
+        assert [name for name in (ONE, name_of(4)) if name in told.out] == exactly
+        assert told.err.startswith(f"bystander: {2 - len(exactly)} call") and '"*600000001"' in told.err
+    assert len(run("rights", "find", "*600000001")) == 2
+    assert main(["rights", "find", "*600000001"]) == main(["rights", "find", "101"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_r18_copy_gives_wav_and_json(office: Bureau, run: Run) -> None:
     done = run("rights", "copy", NUMBER, "--to", "copies", *WHY, "--identity", "Anna.txt")
     assert done["recordings"] == [ONE]

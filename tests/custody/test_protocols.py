@@ -58,6 +58,18 @@ def test_r14_a_field_filled_again_before_it_is_complete(opened: Bureau) -> None:
     assert fill(opened, parties="b").fields["parties"] == "b"
 
 
+@pytest.mark.parametrize("on", ["2026-08-31", "2020-01-01"])
+def test_r14_the_position_is_of_no_day_before_the_listening(opened: Bureau, on: str) -> None:
+    opened.now_ns += 2 * DAY_NS
+    for said in ({"position": "bez uwag", "position_on": on}, {"position_on": on, "parties": "Jan"}):
+        with pytest.raises(CustodyProblem, match="the listening was on 2026-09-01"):
+            fill(opened, **said)
+    assert fill(opened, parties="Jan").fields == {"parties": "Jan"}
+    for day in ("2026-09-01", "2026-09-03"):
+        assert fill(opened, position="bez uwag", position_on=day).fields["position_on"] == day
+    assert fill(opened, position="uwagi").fields["position_on"] == "2026-09-03"
+
+
 @pytest.mark.parametrize(
     "said", [{}, {"parties": " "}, {"verdict": "x"}, {"parties": "\x1b[2J"}, {"parties": "\u200b"}]
 )
