@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import Protocol
 
+from bystander.sniffer.address import Endpoint
 from bystander.sniffer.hep import MAGIC, RTP, SIP, HepPacket, parse_hep
 
-if TYPE_CHECKING:
-    from bystander.pipeline import Pipeline
+
+class Fed(Protocol):
+    """The pipeline, as far as it is fed here."""
+
+    counters: Counter[str]
+    bad: Counter[str]
+
+    def feed_apart(self, time_ns: int, src: Endpoint, dst: Endpoint, transport_name: str, raw: bytes) -> None:
+        """Take one message or media packet that did not come in a frame."""
 
 
-def feed_hep(pipeline: Pipeline, packet: HepPacket, now_ns: int) -> None:
+def feed_hep(pipeline: Fed, packet: HepPacket, now_ns: int) -> None:
     """Take one packet: SIP joins the dialogs, RTP the streams, at the time when its sender saw it."""
     if packet.kind not in (SIP, RTP) or packet.payload.startswith(MAGIC):
         pipeline.counters["hep-other"] += 1
@@ -22,7 +31,7 @@ def feed_hep(pipeline: Pipeline, packet: HepPacket, now_ns: int) -> None:
     pipeline.feed_apart(seen_ns, packet.src, packet.dst, packet.transport, packet.payload)
 
 
-def feed_hep_of_wire(pipeline: Pipeline, raw: bytes, time_ns: int) -> None:
+def feed_hep_of_wire(pipeline: Fed, raw: bytes, time_ns: int) -> None:
     """Take a datagram of the wire that begins like HEP: copies on their way to somebody else."""
     packet = parse_hep(raw)
     if isinstance(packet, str):
