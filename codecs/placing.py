@@ -5,7 +5,8 @@ stream at once, when they are decoded. The anchor is the packet that was least d
 timestamps and capture clock disagree by more than a second from one packet to the next, unless a burst
 follows, for then the network had stalled and the timestamps were right, and after a pause of more than a
 minute where they disagree by ten milliseconds. Where two clocks drift apart (C16), positions follow the
-capture clock by at most half a millisecond a second.
+capture clock by at most half a millisecond a second; where delays show all along that the sender's clock is
+off by more, by what they show.
 """
 
 from __future__ import annotations
@@ -24,11 +25,23 @@ _PAUSE_NS: Final = 6e10
 #: A stall is told from a pause by what comes within this time: packets as little delayed as before it.
 _BURST_NS: Final = 5e8
 _CAUGHT_UP_NS: Final = 2e8
-#: Seconds within which the anchor is sought, and how the least delay of each second is followed after that.
+#: Seconds within which the anchor is sought. A queue on the way may take longer to drain: it moves to packets
+#: that are by so much less delayed, for by less a clock may have drifted in that time.
 _SETTLING: Final = 2
+_DRAINING: Final = 15
+_DRAINED_NS: Final = 2.5e6
+#: How the least delay of each second is followed after that.
 _GAIN: Final = 1 / 16
 _DRIFT_NS: Final = 1e7
 _STEP_NS: Final = 5e5
+#: A clock is off by more than that follows (ns a second), and by no more than this; it is sure where as many
+#: seconds lie on a line, whose slope is so many of its standard errors.
+_FAST_NS: Final = 3.75e5
+_FASTEST_NS: Final = 2e7
+_SURE_S: Final = 20
+_SURE: Final = 10.0
+#: No line is followed further than the delays of so many seconds around show.
+_NEAR: Final = 7
 
 
 @dataclass(slots=True)
@@ -109,14 +122,42 @@ def _offset(time: NDArray[np.float64], delay: NDArray[np.float64]) -> NDArray[np
     heads = np.flatnonzero(np.diff(window, prepend=-1))
     least = np.minimum.reduceat(delay, heads)
     number = window[heads]
+    line = _rate(number, least) * number
+    around = _around(least) if line.any() else None
+    least -= line
     anchor = float(least[number < _SETTLING].min())
+    drained = float(least[number < _DRAINING].min())
+    if drained < anchor - _DRAINED_NS:
+        anchor = drained
     offsets = np.empty(len(heads))
     offset = smooth = anchor
     for i, low in enumerate(least.tolist()):
-        if number[i] >= _SETTLING:
+        if number[i] >= _DRAINING:
             smooth += (low - smooth) * _GAIN
             wander = smooth - offset
             if abs(wander) > _DRIFT_NS:
                 offset += max(-_STEP_NS, min(_STEP_NS, wander))
         offsets[i] = offset
+    offsets += line
+    if around is not None:
+        offsets = np.clip(offsets, *around)
     return np.repeat(offsets, np.diff(heads, append=len(time)))
+
+
+def _around(least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return between what the delays of some seconds before and after each second are: float64[n] twice."""
+    padded = np.pad(least, _NEAR, mode="edge")
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEAR + 1)
+    return near.min(axis=1), near.max(axis=1)
+
+
+def _rate(second: NDArray[np.int64], least: NDArray[np.float64]) -> float:
+    """Return by how much the least delays of a stretch grow, ns a second; 0 where slow correction will do."""
+    if len(second) < _SURE_S:
+        return 0.0
+    x, y = second - second.mean(), least - least.mean()
+    across = float(x @ x)
+    rate = float(x @ y) / across
+    rest = y - rate * x
+    error = (float(rest @ rest) / (len(x) - 2) / across) ** 0.5
+    return rate if _FAST_NS < abs(rate) < _FASTEST_NS and abs(rate) > _SURE * error else 0.0

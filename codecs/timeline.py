@@ -171,21 +171,14 @@ def runs_from_packets(
 ) -> tuple[int, list[Run]]:
     """Put kept G.711 packets of one payload type on a timeline: (capture time of position 0 in ns, runs).
 
-    Used for payload types that SDP explained only after their packets had come. Positions follow the
-    timestamps; a jump of more than a second against the capture clock starts a new anchor.
+    Used for payload types that SDP explained only after their packets had come; they are placed as those of
+    other codecs are.
     """
-    order = np.argsort(seq, kind="stable")
-    runs: list[Run] = []
-    epoch = int(time_ns[order[0]])
-    offset = timestamp = before = 0
-    last_ns = epoch
-    for n, i in enumerate(order.tolist()):
-        now, stamp = int(time_ns[i]), int(ts[i])
-        if n:
-            step = (stamp - before + 0x80000000) % 0x100000000 - 0x80000000
-            timestamp += step
-            if abs(step - (now - last_ns) // NS_PER_SAMPLE) > CLOCK_HZ:
-                offset = (now - epoch) // NS_PER_SAMPLE - timestamp
-        before, last_ns = stamp, now
-        runs.append(Run(timestamp + offset, law, np.frombuffer(payloads[i], np.uint8)))
-    return epoch, runs
+    from bystander.codecs.placing import place
+
+    placed = place(seq, ts, time_ns, CLOCK_HZ)
+    positions = placed.positions(placed.first_ns, CLOCK_HZ).tolist()
+    return placed.first_ns, [
+        Run(position, law, np.frombuffer(payloads[i], np.uint8))
+        for position, i in zip(positions, placed.order.tolist(), strict=True)
+    ]

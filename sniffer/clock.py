@@ -8,12 +8,13 @@ clock part company:
   jumped, stood still through a hold, or started over), unless what follows is a burst: then the network had
   stalled, and the timestamps were right; and after a pause of more than a minute, when they disagree by ten
   milliseconds: timestamps that ran on through a hold of an hour are a third of a second wrong by its end;
-- at the end of the stream's first seconds, when its earliest packet, not its first, becomes the anchor: a
-  first packet delayed on its way must not push the whole stream back;
+- through the stream's first seconds, when its earliest packet, not its first, becomes the anchor: packets
+  delayed on their way, while a queue drains, must not push the whole stream back;
 - slowly, when the least delay seen in each second has wandered by more than ten milliseconds: two clocks a
   hundred parts per million apart are a third of a second apart after an hour (C16). At most four samples a
-  second are inserted or dropped, which nobody hears. More than a second is a mistake made earlier, and put
-  right at once.
+  second are inserted or dropped, which nobody hears; more where the delays of twenty seconds and more lie on
+  a line that says how far off the sender's clock is, for some that have no crystal are one per cent off. More
+  than a second is a mistake made earlier, and put right at once.
 """
 
 from __future__ import annotations
@@ -38,8 +39,14 @@ _JUMP = CLOCK_HZ
 _SETTLED = CLOCK_HZ // 5
 _DRIFT = CLOCK_HZ // 100
 _MAX_CORRECTION = 4
+#: A clock is off by more than slow correction follows, and by no more than this (samples a second).
+_FAST, _FASTEST = 3, CLOCK_HZ // 50
 #: Windows in which the anchor itself may still move: the first may have begun with its last packet.
 _SETTLING = 2
+#: Windows in which it moves to packets that were less delayed: a queue may take so long to drain.
+_DRAINING = 15
+#: By less (2.5 ms) the clock of a sender may have drifted in that time: its anchor stays.
+_DRAINED = CLOCK_HZ // 400
 _FAR = np.iinfo(np.int64).max
 #: A stall is told from a hold by the burst after it: this far ahead of the clock, within that time.
 _BURST = 3 * CLOCK_HZ // 50
@@ -82,6 +89,8 @@ class Clocks:
         self._paused_offset = np.zeros(capacity, np.int64)
         #: Streams that must be placed one packet at a time.
         self._watched = np.zeros(capacity, bool)
+        #: Streams that have had an anchor set anew: what came before and after it does not move together.
+        self._torn = np.zeros(capacity, bool)
         #: Streams that go on after a long pause, by the time of a packet that may have been late itself.
         self._resumed = np.zeros(capacity, bool)
         self.jitter = Jitter(capacity)
@@ -91,7 +100,7 @@ class Clocks:
     def start(self, stream: int) -> None:
         """Forget whatever this number meant before: the next packet begins a timeline."""
         self._started[stream] = False
-        self._by_size[stream] = self._watched[stream] = False
+        self._by_size[stream] = self._watched[stream] = self._torn[stream] = False
         self._paused_ns[stream] = _NO_TIME
         self._resumed[stream] = False
         self._least_delay[stream] = _FAR
@@ -203,24 +212,39 @@ class Clocks:
         raw = least + self._corrected[seen]
         self.delays.note(seen, window, raw, raw + self._most_delay[seen] - least)
         self.jitter.look(seen)
-        first = self._windows[seen] < _SETTLING
+        windows = self._windows[seen]
+        draining = (windows < _DRAINING) & ~self._torn[seen]
+        first = (windows < _SETTLING) | (draining & (least < -_DRAINED))
         self._windows[seen] += 1
         self.epoch_ns[seen[first]] += least[first] * _NS_PER_SAMPLE
         self._corrected[seen[first]] += least[first]
-        wandered = seen[~first & (np.abs(least) > _DRIFT)]
+        # What comes later while the anchor may still move is delayed rather than drifting.
+        off = (np.abs(least) > np.where(draining, _JUMP, _DRIFT)) & ~first
+        wandered = seen[off]
         if len(wandered):
-            by = least[~first & (np.abs(least) > _DRIFT)]
+            by = least[off]
             at_once = (np.abs(by) > _JUMP) | self._resumed[wandered]
-            by = np.where(at_once, by, np.clip(by, -_MAX_CORRECTION, _MAX_CORRECTION))
+            by = np.where(at_once, by, self._bounded(wandered, by))
             self._offset[wandered] += by
             self._end[wandered] += by
             self._corrected[wandered] += by
         self._resumed[seen] = False
 
+    def _bounded(self, wandered: NDArray[np.int64], by: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how much of what streams have wandered is corrected in one window: int64[n], samples."""
+        rate = self.delays.rates(wandered)
+        follows = (np.abs(rate) > _FAST) & (np.sign(rate) == np.sign(by))
+        most = np.where(follows, np.minimum(_MAX_CORRECTION + 2 * np.abs(rate), _FASTEST), _MAX_CORRECTION)
+        most = most.astype(np.int64)
+        return np.clip(by, -most, most)
+
     def anchor_ns(self, stream: int) -> int:
         """Return the capture time of position 0, ns, settled by what has come so far."""
         epoch, least = int(self.epoch_ns[stream]), int(self._least_delay[stream])
-        settled = self._windows[stream] >= _SETTLING or least == _FAR
+        windows = int(self._windows[stream])
+        draining = windows < _DRAINING and not self._torn[stream]
+        moves = windows < _SETTLING or (draining and least < -_DRAINED)
+        settled = least == _FAR or not moves
         return epoch if settled else epoch + least * _NS_PER_SAMPLE
 
     def _begin(
@@ -314,6 +338,7 @@ class Clocks:
                 position = end - length * (1 - step)
             positions.append(position)
         if anchored:
+            self._torn[who] = True
             self.delays.restart(who)
         self._offset[who] = offset
         self._by_size[who] = by_size

@@ -30,6 +30,9 @@ WORST_PPM: Final = 10.0
 #: No crystal is off by more; a steeper line is of timestamps that count something else.
 MOST_PPM: Final = 1000.0
 _SUMS: Final = 6
+#: A line that a stream is placed by has so many seconds, and a slope of at least so many of its errors.
+_SURE_S: Final = 20
+_SURE: Final = 10.0
 
 Ints = NDArray[np.int64]
 
@@ -100,6 +103,17 @@ class Delays:
         x = (second - self._began[streams]).astype(np.float64)
         y = (least - self._reference[streams]).astype(np.float64)
         self._line[streams] += np.stack((np.ones(len(x)), x, y, x * x, x * y, y * y), axis=1)
+
+    def rates(self, streams: Ints) -> NDArray[np.float64]:
+        """Return by how much delays grow in a second, in units, float64[n]; 0 where that is not sure."""
+        n, x, y, xx, xy, yy = self._line[streams].T
+        count = np.maximum(n, 1)
+        across = np.maximum(xx - x * x / count, 1)
+        slope = (xy - x * y / count) / across
+        rest = np.maximum((yy - y * y / count) - slope * slope * across, 0)
+        error = np.sqrt(rest / np.maximum(n - 2, 1) / across)
+        sure: NDArray[np.bool_] = (n >= _SURE_S) & (np.abs(slope) > _SURE * error)
+        return np.where(sure, slope, 0.0)
 
     def figures(self, stream: int) -> DelayFigures:
         """Return the figures of a stream as they stand."""

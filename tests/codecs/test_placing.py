@@ -102,3 +102,34 @@ def test_c16_after_a_hold_of_an_hour_the_capture_clock_says_where_it_goes_on(ppm
     where_s = placed.positions(0, 48_000) / 48_000
     assert np.abs(where_s - sent_s)[500:].max() < 0.012
     assert np.abs(where_s - sent_s)[:500].max() < 0.012
+
+
+@pytest.mark.parametrize("ppm", [-5000, -1000, -500, 500, 1000, 5000])
+def test_c16_a_clock_that_is_no_crystal_is_followed(ppm: int) -> None:
+    n = np.arange(600 * 50)
+    sent_s = n * 0.02 / (1 + ppm * 1e-6)
+    late_s = np.random.default_rng(5).exponential(0.002, len(n))
+    came_ns = np.maximum.accumulate(T0 + ((sent_s + late_s) * 1e9).astype(np.int64))
+    assert np.abs(at(n, n * 960, came_ns) / 1e6 - sent_s).max() < 0.02
+
+
+@pytest.mark.parametrize("drains_s", [0.5, 3.0, 8.0])
+def test_a_queue_that_drains_at_the_start_does_not_make_the_stream_late(drains_s: float) -> None:
+    n = np.arange(2000)
+    late = np.maximum(0, 300 * MS * (1 - n * 0.02 / drains_s)).astype(np.int64)
+    where = at(n, n * 960, T0 + n * 20 * MS + late)
+    assert np.abs(where - n * 20_000).max() < 3000
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 400), min_size=2, max_size=90), st.integers(0, 10**6))
+def test_whatever_the_network_does_no_packet_lies_before_it_was_sent_or_after_it_came(
+    seconds_ms: list[int], seed: int
+) -> None:
+    n = np.arange(50 * len(seconds_ms))
+    late_ms = np.interp(n * 0.02, np.arange(len(seconds_ms)), np.array(seconds_ms))
+    late_ms += np.random.default_rng(seed).uniform(0, 30, len(n))
+    came = np.maximum.accumulate(n * 20 * MS + (late_ms * MS).astype(np.int64))
+    where = at(n, n * 960, T0 + came)
+    assert (where >= n * 20_000 - 500).all()
+    assert (where <= n * 20_000 + (came - n * 20 * MS).max() // 1000 + 500).all()

@@ -71,3 +71,14 @@ def test_kept_packets_go_where_their_timestamps_say() -> None:
     epoch, runs = runs_from_packets(seq, ts.astype(np.uint32), times, payloads, PCMA)
     assert epoch == 0
     assert [(run.position, int(run.samples[0])) for run in runs] == [(0, 0), (160, 1), (320, 2), (480, 3)]
+
+
+def test_c16_kept_packets_follow_the_capture_clock_as_others_do() -> None:
+    """G.711 of a dynamic payload type, explained afterwards: half an hour at 100 ppm, the first one late."""
+    n = np.arange(30 * 60 * 50)
+    sent_ns = (n * 20_000_000 * (1 + 100e-6)).astype(np.int64)
+    came_ns = sent_ns + np.where(n == 0, 15_000_000, 0)
+    packet = bytes(160)
+    epoch, runs = runs_from_packets(n, (n * 160).astype(np.uint32), came_ns, [packet] * len(n), PCMU)
+    where_ns = epoch + np.array([run.position for run in runs]) * 125_000
+    assert np.abs(where_ns - sent_ns).max() < 20_000_000

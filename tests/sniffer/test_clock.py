@@ -272,3 +272,56 @@ def test_a_number_given_anew_remembers_nothing() -> None:
     assert clocks.place(stream, heads_of(stream), extended, ts, time_ns, size).tolist() == [
         i * 160 for i in range(50)
     ]
+
+
+def placed_by_arrival(
+    sent_s: np.ndarray, late_s: np.ndarray, ticks: np.ndarray | None = None
+) -> tuple[Clocks, np.ndarray]:
+    """Place packets that were sent and delayed so; return when the recording has each, s after T0."""
+    time_ns = T0 + np.rint((sent_s + late_s) * S).astype(np.int64)
+    index = np.arange(len(sent_s))
+    stamps = index * 160 if ticks is None else ticks
+    clocks, places = Clocks(1), []
+    clocks.start(0)
+    for part in np.split(index, np.flatnonzero(np.diff(time_ns // WINDOW_NS)) + 1):
+        clocks.end_window(np.zeros(1, np.int64), int(time_ns[part[0]]) // WINDOW_NS)
+        zeros = np.zeros(len(part), np.int64)
+        sizes = np.full(len(part), 160)
+        places.append(clocks.place(zeros, zeros[:1], part, stamps[part] % 2**32, time_ns[part], sizes))
+    return clocks, np.concatenate(places) / CLOCK_HZ + (clocks.anchor_ns(0) - T0) / S
+
+
+@pytest.mark.parametrize("ppm", [-5000, -1000, -500, 500, 1000, 5000])
+def test_c16_a_clock_that_is_no_crystal_is_followed(ppm: int) -> None:
+    """A program that sleeps 20 ms between its packets is a thousandth slow and more: 20 ms are allowed."""
+    n = 600 * 50
+    sent = np.arange(n) * 0.02 / (1 + ppm * 1e-6)
+    late = np.random.default_rng(1).exponential(0.002, n)
+    _, where = placed_by_arrival(np.maximum.accumulate(sent + late), np.zeros(n))
+    assert np.abs(where - sent)[90 * 50 :].max() < 0.02
+    assert np.abs(where - sent).max() < 0.02 + 25 * abs(ppm) * 1e-6
+
+
+@pytest.mark.parametrize("drains_s", [0.5, 3.0, 8.0])
+def test_a_queue_that_drains_at_the_start_does_not_make_the_stream_late(drains_s: float) -> None:
+    """300 ms of packets wait in the network as the call begins."""
+    sent = np.arange(2000) * 0.02
+    late = np.maximum(0, 0.3 * (1 - sent / drains_s))
+    _, where = placed_by_arrival(sent, late)
+    assert np.abs(where - sent).max() < 0.003
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 400), min_size=2, max_size=90), st.integers(0, 10**6))
+def test_whatever_the_network_does_no_packet_lies_before_it_was_sent_or_after_it_came(
+    seconds_ms: list[int], seed: int
+) -> None:
+    """Delays that change from second to second, whatever they look like, are at most followed."""
+    n = 50 * len(seconds_ms)
+    sent = np.arange(n) * 0.02
+    late = np.interp(sent, np.arange(len(seconds_ms)), np.array(seconds_ms) / 1000)
+    late += np.random.default_rng(seed).uniform(0, 0.03, n)
+    came = np.maximum.accumulate(sent + late)
+    _, where = placed_by_arrival(came, np.zeros(n))
+    assert (where >= sent - 0.0005).all()
+    assert (where <= sent + (came - sent).max() + 0.0005).all()
