@@ -44,8 +44,8 @@ def skipped(pipeline: Pipeline) -> dict[str, int]:
     reasons = Counter(pipeline.bad)
     for reason in ("rtp-header", "g711-oversized"):
         reasons[reason] += pipeline.streams.counters[reason]
-    # SRTCP, which is counted as "rtcp-tail", is nothing bad.
-    for reason in ("rtcp-not-rtcp", "rtcp-padding", "rtcp-truncated"):
+    # SRTCP of which nobody has the keys, which is counted as "rtcp-tail", is nothing bad.
+    for reason in ("rtcp-not-rtcp", "rtcp-padding", "rtcp-truncated", "rtcp-unopened"):
         reasons[reason] += pipeline.reports.counters[reason]
     reasons["sip-without-call-id"] += pipeline.calls.counters["sip-without-call-id"]
     for reason in ("oversize", "empty", "contradictory-end", "conflicting", "expired"):

@@ -29,6 +29,7 @@ from bystander.sniffer.recovered import RecoveredStream
 from bystander.sniffer.reports import Reports
 from bystander.sniffer.rtp import looks_like_rtp
 from bystander.sniffer.sip import Arrival, parse_message
+from bystander.sniffer.srtcp import SrtcpOpener
 from bystander.sniffer.streams import StreamTable
 from bystander.sniffer.tcp import TimedMessage
 from bystander.storage.spool import Spool
@@ -82,6 +83,7 @@ class Pipeline:
             first_id=first_stream_id,
         )
         self.reports.table = self.streams
+        self.reports.srtcp = SrtcpOpener(self.calls.keys_of)
         self._out = HandOut(
             settings,
             spool,

@@ -1,4 +1,4 @@
-"""One master key and one SSRC under libsrtp, as pylibsrtp brings it.
+"""Master keys under libsrtp, as pylibsrtp brings it: of one SSRC's SRTP, of any SSRC's SRTCP.
 
 pylibsrtp knows the suites of DTLS-SRTP only, and cannot say which roll-over counter a stream is at. The
 library inside it can; its functions are called by their public names (srtp.h of libsrtp 2, whose binary
@@ -34,6 +34,16 @@ _SETTERS: Final = {
     "NULL_HMAC_SHA1_80": "rtp_default",
     "NULL_HMAC_SHA1_32": "aes_cm_128_hmac_sha1_32",
 }
+#: The same for SRTCP where that is another.
+_CONTROL_SETTERS: Final = {
+    "aes_cm_128_hmac_sha1_32": "rtp_default",
+    "aes_cm_192_hmac_sha1_32": "aes_cm_192_hmac_sha1_80",
+    "aes_cm_256_hmac_sha1_32": "aes_cm_256_hmac_sha1_80",
+    "aes_cm_128_null_auth": "rtp_default",
+}
+_CONTROL_TAG_BYTES: Final = 10
+#: Header and SSRC of SRTCP, and its index.
+_CONTROL_LEAST_BYTES: Final = 12
 _CONFIDENTIALITY: Final = 1
 #: pylibsrtp's buffer; no telephone sends packets of this size.
 MAX_BYTES: Final = 1500
@@ -140,3 +150,62 @@ def _set_up(policy: Policy, key: SrtpKey) -> None:
         else:
             fields.auth_type = fields.auth_key_len = fields.auth_tag_len = 0
             fields.sec_serv = _CONFIDENTIALITY
+
+
+class ControlContext:
+    """Opens the SRTCP of all senders that protect with one master key, in any order.
+
+    A packet that does not authenticate changes nothing, nor does one that came before. Raises
+    :class:`UnsupportedError` when it is made.
+    """
+
+    def __init__(self, key: SrtpKey) -> None:
+        suite = SUITES.get(key.suite)
+        if (
+            suite is None
+            or key.suite not in _SETTERS
+            or len(key.secret) != suite.key_bytes + suite.salt_bytes
+        ):
+            raise UnsupportedError(key.suite)
+        self._mki = key.mki
+        self._tag_bytes = 0 if key.suite.startswith("AEAD_") else _CONTROL_TAG_BYTES
+        try:
+            # Packets say whether they are encrypted, and libsrtp wants to know beforehand.
+            self._sessions = {encrypted: _control_session(key, encrypted) for encrypted in (False, True)}
+        except (AttributeError, Error, ValueError):
+            raise UnsupportedError(key.suite) from None
+
+    def open(self, packet: bytes) -> bytes | None:
+        """Return the RTCP packet that was protected, or None if it does not authenticate."""
+        end = len(packet) - self._tag_bytes
+        if self._mki:
+            # Behind the index: before the tag (RFC 3711 §3.4), and last with AEAD (RFC 7714 §9.3).
+            begin = end - len(self._mki)
+            if begin < 0 or packet[begin:end] != self._mki:
+                return None
+            packet, end = packet[:begin] + packet[end:], begin
+        if end < _CONTROL_LEAST_BYTES:
+            return None
+        try:
+            return bytes(self._sessions[packet[end - 4] >> 7 == 1].unprotect_rtcp(packet))
+        except (Error, ValueError):
+            return None
+
+
+def _control_session(key: SrtpKey, encrypted: bool) -> Session:
+    aead = key.suite.startswith("AEAD_")
+    profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM if aead else Policy.SRTP_PROFILE_AES128_CM_SHA1_80
+    policy = Policy(key.secret, Policy.SSRC_ANY_INBOUND, 0, profile)
+    name = _SETTERS[key.suite]
+    # The tag of SRTCP has 80 bits, and is always there (RFC 3711 §3.4, RFC 4568 §6.2).
+    setter = getattr(_library(), f"srtp_crypto_policy_set_{_CONTROL_SETTERS.get(name, name)}")
+    setter.restype = None
+    for part in (policy._policy.rtp, policy._policy.rtcp):
+        address = int(_binding.ffi.cast("uintptr_t", _binding.ffi.addressof(part)))
+        setter(ctypes.c_void_p(address))
+        if not encrypted:
+            fields = _CryptoPolicy.from_address(address)
+            if _binding.ffi.sizeof(part) != ctypes.sizeof(fields) or fields.cipher_key_len != len(key.secret):
+                raise AttributeError("another libsrtp")
+            fields.sec_serv &= ~_CONFIDENTIALITY
+    return Session(policy)

@@ -23,6 +23,7 @@ from bystander.sniffer.claims import StreamLike
 from bystander.sniffer.datagrams import Datagrams, pick
 from bystander.sniffer.rtcp import RR, Compound, ReportBlock, SenderReport, VoipMetrics, parse_rtcp
 from bystander.sniffer.senderclock import Report, SenderReports
+from bystander.sniffer.srtcp import SrtcpOpener
 from bystander.sniffer.streams import Stream, StreamTable
 
 #: Reports read in one block, and streams of one SSRC between two hosts that are looked at.
@@ -97,18 +98,21 @@ class Heard:
 class Reports:
     """All that RTCP has said of the streams of a table, until they are forgotten.
 
-    ``counters``: reports "matched" with a stream and "of-no-stream"; packets that could not be read by
-    reason.
+    ``srtcp`` opens what is protected. ``counters``: reports "matched" with a stream and "of-no-stream";
+    packets that could not be read by reason, among them SRTCP that no key opens; "srtcp-opened".
     """
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
         self.table: StreamTable | None = None
+        self.srtcp: SrtcpOpener | None = None
         self._heard: dict[int, Heard] = {}
         self._streams: dict[tuple[str, str, int], list[Stream]] = {}
         self._ssrcs: Counter[int] = Counter()
         self._known: NDArray[np.uint32] | None = None
         self._waiting: deque[tuple[int, Endpoint, Endpoint, bytes]] = deque()
+        #: What may be SRTCP, until the block that it came in is fed.
+        self._locked: deque[tuple[int, Endpoint, Endpoint, bytes]] = deque(maxlen=_MOST_WAITING)
         self._left: dict[int, Stream] = {}
         self._latest: OrderedDict[tuple[Endpoint, Endpoint, int], int] = OrderedDict()
 
@@ -187,6 +191,10 @@ class Reports:
         """Work off all that waits."""
         while self._waiting:
             self._read(*self._waiting.popleft())
+        # By now calls have been told of the streams of the block, and have named their keys.
+        while self._locked:
+            packet = self._locked.popleft()
+            self._believe(*packet, self._as_srtcp(*packet))
 
     def _mirrored_twice(self, time_ns: int, src: Endpoint, dst: Endpoint, raw: bytes) -> bool:
         """Tell whether this is the same packet at another mirrored port (C13); remember it if not."""
@@ -204,6 +212,12 @@ class Reports:
         if self._mirrored_twice(time_ns, src, dst, raw):
             return
         found = parse_rtcp(raw)
+        if found.problem is not None and self.srtcp is not None:
+            self._locked.append((time_ns, src, dst, raw))
+        else:
+            self._believe(time_ns, src, dst, raw, found)
+
+    def _believe(self, time_ns: int, src: Endpoint, dst: Endpoint, _raw: bytes, found: Compound) -> None:
         if found.problem is not None:
             self.counters[f"rtcp-{found.problem}"] += 1
             return
@@ -216,6 +230,20 @@ class Reports:
             if stream is not None:
                 self._receiver(stream, self._heard_of(stream), block, time_ns)
         self._rest(found, src, dst, time_ns)
+
+    def _as_srtcp(self, _time_ns: int, src: Endpoint, dst: Endpoint, raw: bytes) -> Compound:
+        """Return what a packet that is no RTCP says if it is SRTCP of a stream whose keys are known."""
+        found = parse_rtcp(raw)
+        stream = self._nearest(src, dst, found.ssrc)
+        if self.srtcp is None or stream is None or not self.srtcp.has_keys(stream):
+            return found
+        plain = self.srtcp.open(stream, raw)
+        if plain is not None:
+            self.counters["srtcp-opened"] += 1
+            return parse_rtcp(plain)
+        if found.problem == "tail":
+            found.problem = "unopened"
+        return found
 
     def _rest(self, found: Compound, src: Endpoint, dst: Endpoint, time_ns: int) -> None:
         for ssrc, cname in found.cnames.items():
@@ -234,12 +262,16 @@ class Reports:
                 self._left[stream.id] = stream
 
     def _find(self, src: Endpoint, dst: Endpoint, ssrc: int) -> Stream | None:
+        """Return the stream that a report speaks of, and count whether there is one."""
+        found = self._nearest(src, dst, ssrc)
+        self.counters["of-no-stream" if found is None else "matched"] += 1
+        return found
+
+    def _nearest(self, src: Endpoint, dst: Endpoint, ssrc: int) -> Stream | None:
         """Return the stream of an SSRC between two hosts that these ports are nearest to."""
         alike = self._streams.get((src[0], dst[0], ssrc))
         if not alike:
-            self.counters["of-no-stream"] += 1
             return None
-        self.counters["matched"] += 1
         if len(alike) == 1:
             return alike[0]
 

@@ -1,6 +1,6 @@
 """SRTP written from the RFCs in plain Python, to have something to compare with: slow, and no secret is safe.
 
-AES (FIPS 197), counter mode and key derivation (RFC 3711, RFC 6188), GCM (RFC 7714). It is held to the
+AES (FIPS 197), counter mode and key derivation (RFC 3711, RFC 6188), GCM (RFC 7714), SRTCP. It is held to the
 vectors of those RFCs in ``sniffer/test_srtp.py``.
 """
 
@@ -186,6 +186,26 @@ class Sender:
         body = header + payload
         tag = hmac.new(self.auth, body + struct.pack("!I", roc), hashlib.sha1).digest()[: self.tag_bytes]
         return body + self.mki + (tag if self.authenticated else b"")
+
+    def protect_rtcp(self, packet: bytes, index: int, *, encrypted: bool = True) -> bytes:
+        """Protect one compound RTCP packet (RFC 3711 section 3.4, RFC 7714 section 9)."""
+        known = SUITES[self.suite]
+        secret, master = self.secret[: known.key_bytes], self.secret[known.key_bytes :]
+        key, salt = derive(secret, master, 3, len(secret)), derive(secret, master, 5, len(master))
+        (ssrc,) = struct.unpack_from("!I", packet, 4)
+        word = struct.pack("!I", encrypted << 31 | index)
+        header, payload = packet[:8], packet[8:]
+        if self.suite.startswith("AEAD"):
+            iv = _xor(struct.pack("!HIHI", 0, ssrc, 0, index), salt)
+            if encrypted:
+                return header + gcm(key, iv, header + word, payload) + word + self.mki
+            return packet + gcm(key, iv, packet + word, b"") + word + self.mki
+        if encrypted:
+            iv_ = (int.from_bytes(salt, "big") << 16) ^ (ssrc << 64) ^ (index << 16)
+            payload = _xor(payload, counter(key, iv_, len(payload)))
+        body = header + payload + word
+        tag = hmac.new(derive(secret, master, 4, 20), body, hashlib.sha1).digest()[:10]
+        return body + self.mki + tag
 
     def in_clear(self, ssrc: int, seq: int, cipher: bytes, roc: int = 0) -> bytes:
         """What a payload (without tag) was before it was encrypted; nothing is authenticated here."""

@@ -228,6 +228,15 @@ def test_c7_which_streams_are_encrypted(extracted: Any, file: str, number: int) 
         assert stream["srtp"] == (hosts in encrypted)
 
 
+def test_encrypted_telephones_report_as_plain_ones_do(extracted: Any) -> None:
+    """SRTCP of baresip: a sender report after five seconds, what it has received, and BYE."""
+    names = ("sender_reports", "receiver_reports", "receiver_lost", "bye")
+    for file, reports in (("srtp.pcap", 1), ("pcma.pcap", 2)):
+        for stream in call_of(extracted, file, 0)["streams"]:
+            said = stream["quality"]["rtcp"]
+            assert [said[name] for name in names] == [reports, reports, 0, True]
+
+
 @needs_tshark
 @needs_ffmpeg
 @pytest.mark.parametrize("side", SIDES)
