@@ -1,11 +1,13 @@
 """G.711 to 16-bit samples: ours beside ffmpeg and sox as whole processes, and beside a copy of the result.
 
-Then every other codec that something here can encode, and keys looked for in the audio: what an hour costs.
+Then every other codec that something here can encode, SRTP that is opened, and keys looked for in the audio:
+what a second of one side costs.
 """
 
 from __future__ import annotations
 
 import shutil
+import struct
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,15 +18,18 @@ import numpy as np
 
 from benchmarks import voices
 from benchmarks.process import last_core, measured
+from bystander.codecs.packets import PacketRun
+from bystander.sniffer.crypto import SrtpKey
 
 if TYPE_CHECKING:
-    from bystander.codecs.packets import PacketRun
     from tests.codecs.spoken import Spoken
 
 #: 100 M samples: nearly three and a half hours of speech.
 _SAMPLES = 100_000_000
 #: What is decoded at once: four seconds of one call, as the recorder does it.
 _RUN = 32_000
+_SSRC = 0x5EC0DE
+_KEY = SrtpKey("AES_CM_128_HMAC_SHA1_80", bytes(range(30)))
 
 
 def _best(work: Callable[[], object], rounds: int = 3) -> float:
@@ -94,9 +99,10 @@ def run(out: Path) -> None:
 
 
 def others(_: Path) -> None:
-    """Print what a second of speech costs in each of the other codecs, and to look for keys in it."""
+    """Print what a second of speech costs in the other codecs and as SRTP, and to look for keys in it."""
     from bystander.codecs.decoded import sound_of
     from bystander.codecs.dtmf import tones
+    from bystander.decryption import open_whole
     from tests.codecs.spoken import SPOKEN, T0_NS, speech, spoken
 
     def cost(name: str, seconds: float, work: Callable[[], object]) -> None:
@@ -117,7 +123,31 @@ def others(_: Path) -> None:
                 reader.read(second * sound.rate_hz, sound.rate_hz)
 
         cost(name, 4.0, decode)
+    opened = _srtp(20.0)
+    cost("SRTP to the place in the recording", 20.0, lambda: open_whole([opened], _SSRC, [_KEY], "protected"))
     quiet = np.zeros(240 * 8000, np.int16)
     words = np.tile(speech(8000, 20.0), 12)
     cost("keys looked for in speech", len(words) / 8000, lambda: tones(words))
     cost("keys looked for in silence", len(quiet) / 8000, lambda: tones(quiet))
+
+
+def _srtp(seconds: float) -> PacketRun:
+    """Return G.711 in packets of 20 ms as SRTP, whole, as they are kept."""
+    from pylibsrtp import Policy, Session
+
+    sender = Session(Policy(key=_KEY.secret, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
+    count = round(seconds * 50)
+    sound = np.random.default_rng(1).integers(0, 256, (count, 160), dtype=np.uint8)
+    packets = [
+        sender.protect(struct.pack("!BBHII", 0x80, 8, 1 + at, 160 * at, _SSRC) + part.tobytes())
+        for at, part in enumerate(sound)
+    ]
+    number = np.arange(count)
+    return PacketRun(
+        1 + number,
+        (160 * number).astype(np.uint32),
+        np.full(count, 8, np.uint8),
+        1_790_000_000 * 10**9 + 20_000_000 * number,
+        np.array([len(packet) for packet in packets], np.int32),
+        np.frombuffer(b"".join(packets), np.uint8),
+    )

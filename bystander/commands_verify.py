@@ -137,11 +137,14 @@ def journal_show(
         print_json([_object(entry) for entry in found])
         return 0
     screen = console()
+    width = max((len(entry.act) for entry in found), default=0)
     for entry in found:
         at = f"{datetime.fromisoformat(entry.at).astimezone(zone):%Y-%m-%d %H:%M:%S}"
-        facts = "  ".join(f"{name} {_short(value)}" for name, value in entry.facts.items())
+        facts = "  ".join(
+            f"{name} {_short(value)}" for name, value in entry.facts.items() if value is not None
+        )
         screen.print(
-            f"{entry.seq:>6}  {at}  {plain(entry.actor):<16} {plain(entry.act):<14} {plain(facts)}",
+            f"{entry.seq:>6}  {at}  {plain(entry.actor):<16} {plain(entry.act):<{width}} {plain(facts)}",
             soft_wrap=True,
         )
     return 0
@@ -249,6 +252,8 @@ def _object(entry: Entry) -> dict[str, Any]:
 def _short(value: Any) -> str:
     if isinstance(value, list) and len(value) > 2:
         return t("{listed} and {more} more", listed=value[0], more=len(value) - 1)
+    if isinstance(value, bool):
+        return str(value).lower()
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
