@@ -15,7 +15,7 @@ from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, told, use
 from bystander.output import console, plain, print_json, warn
-from bystander.unlocking import Identities, PassphraseFiles, unlocking, with_care
+from bystander.unlocking import Identities, PassphraseFiles, Proof, unlocking, with_care
 
 if TYPE_CHECKING:
     from bystander.custody.desk import Desk
@@ -81,6 +81,8 @@ def disclose_decide(
     refuse: Annotated[bool, typer.Option("--refuse", help="They refuse.")] = False,
     on: Annotated[str | None, typer.Option(metavar="DATE", help="The decision's date; else today.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why.")] = None,
+    identity: Proof = None,
+    passphrase_file: PassphraseFiles = None,
     lang: Lang = None,
     json: Json = False,
     config: ConfigFile = None,
@@ -92,7 +94,11 @@ def disclose_decide(
     if consent == refuse:
         raise UserError("give --consent or --refuse, one of them")
     decision = "consent" if consent else "refusal"
-    done = with_desk(load(config), lambda desk: disclosure.decide(desk, number, decision, by, on, reason))
+    settings = load(config)
+    if identity:
+        with_care()
+    unlock = unlocking(identity, passphrase_file)
+    done = with_desk(settings, lambda desk: disclosure.decide(desk, number, decision, by, on, reason, unlock))
     say(_described(done), f"{t('request')} {number}: {t(done.state)}", json=json)
     return 0
 

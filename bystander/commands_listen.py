@@ -15,7 +15,7 @@ from bystander.desks import office_of, with_desk, write_new
 from bystander.errors import UserError
 from bystander.lang import Lang, t, use
 from bystander.output import console, plain, print_json
-from bystander.unlocking import Identities, PassphraseFiles, unlocking, with_care
+from bystander.unlocking import Identities, PassphraseFiles, Proof, unlocking, with_care
 
 if TYPE_CHECKING:
     from bystander.config import Config
@@ -169,6 +169,8 @@ def protocol_fill(
     inquiry: Annotated[str | None, typer.Option(metavar="TEXT", help="7. The inquiry.")] = None,
     position: Annotated[str | None, typer.Option(metavar="TEXT", help="The mayor's position.")] = None,
     position_on: Annotated[str | None, typer.Option(metavar="DATE", help="Its date; else today.")] = None,
+    identity: Proof = None,
+    passphrase_file: PassphraseFiles = None,
     lang: Lang = None,
     json: Json = False,
     config: ConfigFile = None,
@@ -188,7 +190,11 @@ def protocol_fill(
         "position_on": position_on,
     }
     given = {name: value for name, value in said.items() if value is not None}
-    done = with_desk(load(config), lambda desk: room.fill(desk, number, given))
+    settings = load(config)
+    if identity:
+        with_care()
+    unlock = unlocking(identity, passphrase_file)
+    done = with_desk(settings, lambda desk: room.fill(desk, number, given, unlock))
     state = t("complete") if done.completed_ns is not None else f"{t('missing')}: {_fields(done.missing)}"
     say(_described(done), f"{t('protocol')} {number}: {state}", json=json)
     return 0

@@ -28,6 +28,14 @@ Identities = Annotated[
     list[Path] | None,
     typer.Option("--identity", metavar="FILE", help="The file with your key; twice for two persons."),
 ]
+Proof = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--identity",
+        metavar="FILE",
+        help="The file with your key, if the journal is to have proof of who did it.",
+    ),
+]
 PassphraseFiles = Annotated[
     list[Path] | None,
     typer.Option(

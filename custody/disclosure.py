@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from bystander.custody.desk import MOST_NUMBER, CustodyProblem, Desk, day, worded
 from bystander.custody.listening import refuse_unreasoned
+from bystander.custody.persons import Unlock, proven
 from bystander.custody.printing import RequestForm
 from bystander.storage.digest import refresh
 from bystander.storage.entry import time_ns
@@ -128,9 +129,17 @@ async def request(desk: Desk, asked: Request) -> Disclosure:
 
 
 async def decide(
-    desk: Desk, number: int, decision: str, by: str, on: str | None = None, reason: str | None = None
+    desk: Desk,
+    number: int,
+    decision: str,
+    by: str,
+    on: str | None = None,
+    reason: str | None = None,
+    unlock: Sequence[Unlock] = (),
 ) -> Disclosure:
-    """Enter the mayor's decision, once. Raises CustodyProblem."""
+    """Enter the mayor's decision, once. Whoever gives a key proves who enters it: the journal has that, too.
+    Raises Refused, CustodyProblem.
+    """
     applied_on = (await disclosure(desk.index, number)).applied_on
     if decision not in DECISIONS:
         raise CustodyProblem(f"{decision!r}: no decision; it is {' or '.join(DECISIONS)}")
@@ -141,6 +150,7 @@ async def decide(
         raise CustodyProblem(
             f"date of the decision {decided_on}: it lies between that of the request, {applied_on}, and today"
         )
+    who = await proven(desk, unlock, "disclose decide", disclosure=number)
     async with desk.index.transaction() as connection:
         # Within the transaction: two may decide at once, and the first decision stands.
         rows = await connection.execute_fetchall(
@@ -154,7 +164,7 @@ async def decide(
             [decision, by, decided_on, reason, desk.now_ns, number],
         )
         await connection.execute(refresh("disclosures", "number = ?"), [number])
-        desk.note("disclosure-decided", disclosure=number, decision=decision)
+        desk.note("disclosure-decided", disclosure=number, decision=decision, proven=who)
     return await disclosure(desk.index, number)
 
 

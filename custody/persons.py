@@ -103,8 +103,8 @@ async def holders(desk: Desk) -> list[Person]:
     return sorted(newest.values(), key=lambda one: one.number)
 
 
-async def admit(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple[Person, list[Identity]]:
-    """Return who unlocks, and the vault's keys; refuse an act by anybody who is not a listener today.
+async def identify(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple[Person, Identity]:
+    """Return who unlocks; refuse an act by anybody who is not in the register today.
 
     Nothing is said of the key before the register is asked: a revoked person's passphrase opens nothing.
     """
@@ -124,12 +124,27 @@ async def admit(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple
         code, what_next = _NOT_VALID[state]
         line = f"{who.name}: the authorisation {who.authorisation} is {state}; {what_next}"
         desk.refuse(what, code, line, **facts)
-    if who.role != "listener":
-        line = f"{who.name}: is {who.role}, and only a listener may do that (R13)"
-        desk.refuse(what, "role", line, **facts)
     if (await desk.told()).persons.get(who.number) != [who.role, who.valid_until, False]:
         line = f"{who.name}: the journal knows of no such authorisation; see `bystander verify`, and renew it"
         desk.refuse(what, "disagreement", line, **facts)
+    return who, identity
+
+
+async def proven(desk: Desk, unlock: Sequence[Unlock], what: str, **facts: object) -> list[int] | None:
+    """Return the numbers of those who have shown by their key that it is they who act, None where nobody
+    has. Raises Refused.
+    """
+    found = [(await identify(desk, one, what, **facts))[0].number for one in unlock]
+    return sorted(set(found)) or None
+
+
+async def admit(desk: Desk, unlock: Unlock, what: str, **facts: object) -> tuple[Person, list[Identity]]:
+    """Return who unlocks, and the vault's keys; refuse an act by anybody who is not a listener today."""
+    who, identity = await identify(desk, unlock, what, **facts)
+    facts = {**facts, "person": who.number}
+    if who.role != "listener":
+        line = f"{who.name}: is {who.role}, and only a listener may do that (R13)"
+        desk.refuse(what, "role", line, **facts)
     try:
         return who, vault_identities(desk.keyring, identity)
     except SealProblem as problem:

@@ -5,12 +5,12 @@ filled.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bystander.custody.desk import MOST_NUMBER, CustodyProblem, Desk, day, worded
-from bystander.custody.persons import Person
+from bystander.custody.persons import Person, Unlock, proven
 from bystander.custody.printing import ListeningForm
 from bystander.custody.printing import Person as Signatory
 from bystander.storage.digest import refresh
@@ -88,13 +88,15 @@ async def overdue(desk: Desk, who: Person) -> list[int]:
     return [row[0] for row in rows]
 
 
-async def fill(desk: Desk, number: int, said: Mapping[str, str]) -> Protocol:
+async def fill(desk: Desk, number: int, said: Mapping[str, str], unlock: Sequence[Unlock] = ()) -> Protocol:
     """Fill fields of a protocol; it is complete when none is missing any more. Raises CustodyProblem.
 
     A complete protocol takes nothing more but the mayor's position, and its date (else today's): what was
-    signed does not change.
+    signed does not change. Whoever gives a key proves who fills it: the journal has that, too. Raises
+    Refused.
     """
     await protocol(desk.index, number)
+    who = await proven(desk, unlock, "protocol fill", protocol=number)
     if strange := [name for name in said if name not in FIELDS]:
         raise CustodyProblem(f"{strange[0]!r}: the form has no such field; it has {', '.join(FIELDS)}")
     said = {name: worded(value, name) for name, value in said.items()}
@@ -122,7 +124,7 @@ async def fill(desk: Desk, number: int, said: Mapping[str, str]) -> Protocol:
             [json.dumps(fields, ensure_ascii=False), None if missing else desk.now_ns, number],
         )
         await connection.execute(refresh("protocols", "number = ?"), [number])
-        desk.note("protocol-filled", protocol=number, fields=sorted(said), complete=not missing)
+        desk.note("protocol-filled", protocol=number, fields=sorted(said), complete=not missing, proven=who)
     return await protocol(desk.index, number)
 
 

@@ -342,3 +342,34 @@ def test_a_new_key_does_not_go_into_the_vault(office: Bureau, refused: Callable[
         "--new-passphrase-file", "right", "--identity", "Anna.txt",
     )  # fmt: skip
     assert "not kept in the vault" in line and not where.exists()
+
+
+# -- proof of who acts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", ["protocol fill", "disclose decide"])
+def test_r14_r15_whoever_gives_a_key_is_in_the_journal(
+    configured: Bureau, run: Callable[..., Any], refused: Callable[..., str], act: str
+) -> None:
+    """Optional; a key that does not hold refuses the act, and nothing of it is done."""
+    write_keys("Anna", "Ewa", "Nobody")
+    why = ("--case", "K 7/26", "--purpose", "quality")
+    one = [*why, "--justification", "j", "--identity", "Anna.txt", "--player", "cat > /dev/null"]
+    run("listen", name_of(1), *one)
+    run("disclose", "request", name_of(1), *why, "--applicant", "Policja", "--ground", "akta")
+    what = (
+        ("protocol", "fill", 1, "--parties", "Jan")
+        if act == "protocol fill"
+        else ("disclose", "decide", 1, "--consent", "--by", "Prezydent")
+    )
+    entry = "protocol-filled" if act == "protocol fill" else "disclosure-decided"
+    assert "nobody in the register" in refused(*what, "--identity", "Nobody.txt")
+    run("persons", "revoke", 2, "--reason", "left", "--yes")
+    assert "revoked" in refused(*what, "--identity", "Ewa.txt")
+    assert configured.refusals() == ["stranger", "revoked"] and not configured.journal(entry)
+    assert {one["what"] for one in configured.journal("refused")} == {act}
+    run(*what, "--identity", "Anna.txt")
+    assert configured.journal(entry)[-1]["proven"] == [1]
+    if act == "protocol fill":
+        run(*what)
+        assert "proven" not in configured.journal(entry)[-1]
