@@ -60,6 +60,9 @@ def test_an_echo_of_a_key_is_no_press_of_the_other_side() -> None:
     assert told(merged([[press(1000, "5")], echo])) == [(1000, "5", "caller", "rfc4733")]
     loud = [press(1060, "5", "inband", by="callee", level=3900)]
     assert len(merged([tone, loud])) == 2
+    # An echo comes behind what it is of.
+    before = [press(800, "5", "inband", by="callee", level=600)]
+    assert len(merged([tone, before])) == 2
 
 
 def test_infos_of_two_legs_are_two_sources() -> None:

@@ -149,3 +149,11 @@ def test_events_that_no_description_explains_are_known_by_what_they_do() -> None
 def test_flash_and_tones_are_no_digits_though_they_are_events() -> None:
     flash = held(800, 0, 16, 3)
     assert look_like_events(run(flash)) and digits(flash) == []
+
+
+def test_c15_ends_far_from_each_other_are_two_presses() -> None:
+    """Of two quick presses only the ends are left. A timestamp that moves with each copy moves less."""
+    ends = [(800, 40, event(5, 480, end=True)), (800 + 960, 160, event(5, 480, end=True))]
+    assert [digit for _, digit in digits(ends)] == ["5", "5"]
+    moved = [(800, 40, event(5, 480, end=True)), (800 + 160, 60, event(5, 480, end=True))]
+    assert [digit for _, digit in digits(moved)] == ["5"]

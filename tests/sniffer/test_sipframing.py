@@ -230,3 +230,10 @@ def test_random_streams_never_raise_and_come_back_to_sip(chunks: list[bytes], in
         one.feed(chunk)
     one.gap()
     assert one.feed(THIRD) == [THIRD]
+
+
+def test_the_longest_body_is_read_whole() -> None:
+    longest = message(0, bytes(MAX_BODY_BYTES))
+    one = framer()
+    assert one.feed(longest + SECOND) == [longest, SECOND]
+    assert one.counters["oversize"] == 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bystander.sniffer.address import Endpoint
-from bystander.sniffer.tcp import FIN, RST, SYN, Segment, SipOverTcp
+from bystander.sniffer.tcp import FIN, RST, SYN, WINDOW_BYTES, Segment, SipOverTcp
 
 PHONE: Endpoint = ("10.0.0.1", 40000)
 SERVER: Endpoint = ("10.0.0.2", 5060)
@@ -375,3 +375,17 @@ def test_random_segments_never_raise_and_are_accounted(segments: list[Segment]) 
         assert sip.held_bytes == sum(direction.cost for direction in sip._directions.values())
     count += len(sip.flush())
     assert sip.counters["messages"] == count
+
+
+def test_an_opening_says_nothing_of_what_is_far_from_it() -> None:
+    """The connection that it opened was never seen, and its ports are used again."""
+    wire = opened()
+    assert wire.send(WINDOW_BYTES + 1000, FIRST) == [FIRST]
+
+
+def test_of_two_segments_behind_a_hole_the_longer_one_is_kept() -> None:
+    """RFC 9293 section 3.8.1: what is sent again may be packed anew."""
+    wire = opened()
+    assert wire.send(20, FIRST[20:40]) == []
+    assert wire.send(20, FIRST[20:]) == []
+    assert wire.send(0, FIRST[:20]) == [FIRST]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bystander.sniffer import websocket
 from bystander.sniffer.websocket import (
     MAX_MESSAGE_BYTES,
     WebSocketFramer,
@@ -248,3 +249,11 @@ def test_beginnings() -> None:
     assert begins_websocket(frame(ONE))
     assert begins_websocket(frame(ONE, mask=MASK))
     assert not begins_websocket(frame(b"x" * 300))
+
+
+@pytest.mark.parametrize(
+    ("head", "is_frame"), [(b"\x89\x00", True), (b"\x09\x00", False), (b"\x89\x7e", False)]
+)
+def test_control_frames_are_short_and_in_one_piece(head: bytes, is_frame: bool) -> None:
+    """RFC 6455 section 5.5: what is not is no frame, so that the next one is looked for."""
+    assert (websocket._header(head + bytes(200), 0) is not False) == is_frame
