@@ -31,6 +31,7 @@ from bystander.sniffer.rtp import looks_like_rtp
 from bystander.sniffer.sip import Arrival, parse_message
 from bystander.sniffer.srtcp import SrtcpOpener
 from bystander.sniffer.streams import StreamTable
+from bystander.sniffer.takeover import audio_endpoints
 from bystander.sniffer.tcp import TimedMessage
 from bystander.storage.spool import Spool
 from bystander.tospool import ToSpool
@@ -135,8 +136,10 @@ class Pipeline:
                 self._feed_rtp(taken, time_ns)
                 self.advance(time_ns)
                 divided_ns = time_ns
-            elif turns < _MAX_TURNS and self._may_turn(message[4]):
-                # What came before a new description is as the description before it says.
+            elif turns < _MAX_TURNS and (
+                self._may_turn(message[4]) or self._may_take_over(message[4], message[1])
+            ):
+                # What came before a new description is as the description before it says, and its call's.
                 turns += 1
                 self._feed_rtp(taken, time_ns)
             self._feed_sip(*message)
@@ -232,6 +235,10 @@ class Pipeline:
         """
         return self.calls.any_ended and raw.startswith((b"INVITE ", b"SIP/2.0 200 "))
 
+    def _may_take_over(self, raw: bytes, src: Endpoint) -> bool:
+        """Tell whether a message may claim a stream of a call that is over."""
+        return self.calls.any_ended and any(map(self.calls.ended_at, audio_endpoints(raw, src[0])))
+
     def _may_turn(self, raw: bytes) -> bool:
         """Tell whether a message may protect media that was plain, or the reverse."""
         if b"m=audio" not in raw:
@@ -260,7 +267,11 @@ class Pipeline:
         self._heed()
 
     def _heed(self) -> None:
-        """Do with streams what their descriptions ask for by now: keep them whole, or take them for sound."""
+        """Do with streams what descriptions ask for by now: end, keep whole, take for sound."""
+        for ended in self.calls.streams_taken_over():
+            own = self._out.own(ended.id)
+            if own is not None:
+                self._out.end(own)
         for like, mode in self.calls.guards.changed():
             stream = self._out.own(like.id)
             if stream is not None:

@@ -161,7 +161,7 @@ class CallTable:
         if touched:
             for claimed in leg.streams.values():
                 self.guards.explain(leg, claimed)
-            self._media.reassign(touched)
+            self._media.reassign(leg, touched)
 
     def _is_straggler(self, arrival: Arrival) -> bool:
         handed_out = self._recent.get(arrival.message.call_id)
@@ -242,6 +242,14 @@ class CallTable:
     def streams_of_ended_calls(self) -> list[StreamLike]:
         """Return the streams of calls that are over and linger: what comes on them now is another call's."""
         return [claimed.stream for leg in self._ended for claimed in leg.streams.values()]
+
+    def ended_at(self, endpoint: Endpoint) -> bool:
+        """Return whether a stream of a call that is over and lingers comes from an endpoint or goes there."""
+        return bool(self._ended) and self._media.ended_at(endpoint)
+
+    def streams_taken_over(self) -> list[StreamLike]:
+        """Return, once, the streams that go on as another call's."""
+        return self._media.taken_over()
 
     # -- the end ----------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from bystander.sniffer.linking import Linker
 from bystander.sniffer.midcall import ending_media, ends_of
 from bystander.sniffer.natguess import media_between, waits_for_media
 from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS
+from bystander.sniffer.takeover import taken_over
 
 #: Streams that one call may have, four times as many if both their ends are known to be the call's: a flood
 #: of SSRCs to a telephone's port is not all its caller's.
@@ -48,6 +49,7 @@ class StreamOwners:
         self._unclaimed = Unclaimed()
         self._legs_between = LegsBetween()
         self._expired: list[StreamLike] = []
+        self._taken_over: list[StreamLike] = []
 
     def __len__(self) -> int:
         """Return how many streams wait for a claim."""
@@ -129,11 +131,24 @@ class StreamOwners:
         self._unclaimed.drop(stream)
         self.claims.unwatch(stream)
 
-    def reassign(self, endpoints: Iterable[Endpoint]) -> None:
-        """Ask anew whose the streams at some endpoints are: claims there have changed."""
+    def reassign(self, leg: Leg, endpoints: Iterable[Endpoint]) -> None:
+        """Ask anew whose the streams at some endpoints are: a leg's claims there have changed."""
         for endpoint in dict.fromkeys(endpoints):
             for stream in self.claims.at(endpoint):
                 self._assign(stream)
+                owner = self._owners.get(stream.id)
+                if owner is not None and taken_over(stream, owner, leg, self.claims):
+                    self._taken_over.append(stream)
+
+    def ended_at(self, endpoint: Endpoint) -> bool:
+        """Return whether a stream of a call that is over comes from an endpoint or goes there."""
+        owners = (self._owners.get(stream.id) for stream in self.claims.at(endpoint))
+        return any(owner is not None and owner.session.finished for owner in owners)
+
+    def taken_over(self) -> list[StreamLike]:
+        """Return, once, the streams that are over because what comes on them now is another call's."""
+        taken, self._taken_over = self._taken_over, []
+        return taken
 
     def _assign(self, stream: StreamLike) -> None:
         """Give a stream to the call with the best claim; it may move as more is known."""

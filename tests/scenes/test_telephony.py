@@ -125,6 +125,57 @@ def test_addresses_used_again_in_the_other_direction(scene: Scene, line: Line, p
     assert heard.heard(0.05, 2.9, second) == ("1100 Hz", "1400 Hz")
 
 
+@pytest.mark.parametrize("gap", [0.02, 0.1, 0.25])
+def test_c10_ports_and_ssrcs_that_go_on_in_the_next_call(
+    scene: Scene, line: Line, play: Play, gap: float
+) -> None:
+    """Without a pause: what comes after both ends were named anew is the next call's, and that alone."""
+    open_call(line)
+    mine, theirs = line.says(), line.replies()
+    for talk in (mine, theirs):
+        scene.talk(talk, 1, 4)
+    line.bye(4)
+    again = Line(scene, "call-2@phone", tags=("from-2", "to-2"))
+    again.invite(4 + gap / 2)
+    again.answer(4 + gap)
+    for talk, before, after in ((mine, 900, 1100), (theirs, 1800, 1400)):
+        talk.hz = before  # trails on after the first call
+        scene.talk(talk, 4, 4 + gap)
+        talk.hz = after
+        scene.talk(talk, 4 + gap, 8)
+    again.bye(8)
+    heard = play(scene)
+    first, second = sorted(heard.calls, key=lambda call: str(call["started_at"]))
+    assert heard.heard(0.05, 2.9, first) == BOTH
+    assert heard.heard(0.05, 3.7, second) == ("1100 Hz", "1400 Hz")
+    assert [call["verdict"] for call in (first, second)] == ["recorded", "recorded"]
+    assert [stream["packets"] for stream in second["streams"]] == [round((4 - gap) * 50)] * 2
+
+
+def test_c10_a_second_call_to_one_of_its_ends_takes_no_stream(scene: Scene, line: Line, play: Play) -> None:
+    """The telephone is called by another gateway at once; what trails from the first is not heard there."""
+    open_call(line)
+    mine, theirs = line.says(), line.replies()
+    for talk in (mine, theirs):
+        scene.talk(talk, 1, 4)
+    line.bye(4)
+    again = Line(
+        scene, "call-2@gw", "103", "101", ("10.0.0.9", 5060), (PHONE, 5060), ("10.0.0.9", 20000),
+        (PHONE, 4000), ("x", "y"),
+    )  # fmt: skip
+    again.invite(4.02)
+    again.answer(4.1)
+    theirs.hz = 900
+    scene.talk(theirs, 4, 4.3)
+    scene.talk(again.says(1100, ssrc=5), 4.1, 8)
+    scene.talk(again.replies(1400, ssrc=6), 4.1, 8)
+    again.bye(8)
+    heard = play(scene)
+    second = next(call for call in heard.calls if call["call_id"] == "call-2@gw")
+    assert heard.heard(0.05, 3.7, second) == ("1100 Hz", "1400 Hz")
+    assert len(second["streams"]) == 2
+
+
 def test_two_calls_at_once_with_the_same_ssrc(scene: Scene, line: Line, play: Play) -> None:
     """C11."""
     other = Line(
