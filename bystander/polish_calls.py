@@ -18,6 +18,7 @@ CALLS: Final = {
     "show: media": "media",
     "show: not decoded": "bez dekodera",
     "show: Call-ID": "Call-ID",
+    "show: network": "sieć",
     "show: transfer": "przekazanie",
     "show: hold": "zawieszenie",
     "show: digits": "cyfry",

@@ -186,6 +186,8 @@ def _facts(
             t("{codec} by {party}: {packets} {packets:packet|packets}", **values) + kept,
         )
     yield "Call-ID", ", ".join([call["call_id"], *call["linked_call_ids"]])
+    if call.get("realm"):
+        yield "network", call["realm"]
     for told in call.get("transfers", ()):
         yield "transfer", _transfer(told, zone)
     for one in call.get("case", call.get("related", ())):

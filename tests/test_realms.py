@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,13 @@ from benchmarks.headers import ethernet, ipv4
 from bystander.codecs.g711 import PCMA, encode
 from bystander.config import Config, settings
 from bystander.extract import extract
+from bystander.finished import Finished, FinishedCall
+from bystander.pipeline import Pipeline, PipelineSettings
+from bystander.recovery import SignallingLog, read_log, read_streams
+from bystander.sniffer.capturefile import open_captures
+from bystander.sniffer.frames import Frames
+from bystander.sniffer.realm import realm_of
+from bystander.storage.spool import Spool
 
 DATA = Path(__file__).resolve().parent / "data"
 Frame = tuple[int, bytes]
@@ -179,3 +186,41 @@ def test_c13_copies_in_two_vlans_are_one_call(tmp_path: Path, kinds: tuple[str, 
     assert call["verdict"] == "recorded"
     assert voices(tmp_path / "out", call) == ["caller", "callee"]
     assert len(call["streams"]) == (4 if kinds else 2)
+
+
+def pieces(frames: Frames, size: int) -> Iterator[Frames]:
+    for start in range(0, len(frames), size):
+        at = slice(start, start + size)
+        part = (frames.offset[at], frames.captured[at], frames.length[at], frames.time_ns[at])
+        yield Frames(frames.data, *part, frames.linktype)
+
+
+def test_a_recorder_that_was_killed_takes_up_the_calls_of_both_networks(tmp_path: Path) -> None:
+    frames = frames_of("pcma.pcap")
+    both = [(at, vlan(frame, 10)) for at, frame in frames]
+    both += [(at, vlan(frame, 20)) for at, frame in spoken_by_others(frames)]
+    capture, left = write(tmp_path / "both.pcap", both), tmp_path / "left"
+    how = PipelineSettings(root=tmp_path, durable=True, separate=("vlan",))
+    done: list[Finished] = []
+    killed = Pipeline(how, Spool(left), done.append, SignallingLog(left).append)
+    with open_captures([capture]) as source:
+        parts = [part for frames in source.blocks() for part in pieces(frames, 50)]
+        for part in parts[: len(parts) // 2]:
+            killed.feed(part)
+        killed.streams.flush_old()
+        again = Pipeline(how, Spool(tmp_path / "spool"), done.append, first_stream_id=100)
+        for arrival in read_log(left):
+            again.replay(arrival)
+        for stream in read_streams(left):
+            again.recover(stream)
+        for part in parts[len(parts) // 2 :]:
+            again.feed(part)
+    again.close()
+    calls = [call.call for call in done if isinstance(call, FinishedCall)]
+    assert sorted(call.realm for call in calls) == ["vlan 10", "vlan 20"]
+    assert again.unclaimed == []
+    for call in calls:
+        assert call.state == "answered"
+        sides = sorted((claimed.by, realm_of(claimed.stream.src[0])) for claimed in call.streams)
+        # What each side said before the kill, and after it.
+        assert sides == [("callee", call.realm)] * 2 + [("caller", call.realm)] * 2
