@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bystander.sniffer.bytestream import ByteStream
 from bystander.sniffer.errors import CaptureError
-from bystander.sniffer.frames import PAD, Frames
+from bystander.sniffer.frames import LINKTYPES_READ, PAD, Frames
 from bystander.sniffer.pcap import PcapParser, is_pcap
 from bystander.sniffer.pcapng import PcapngParser, is_pcapng
 from bystander.sniffer.records import MAX_CAPTURED, Batch, join
@@ -23,6 +23,8 @@ CHUNK_BYTES = 1 << 22
 # The longest record has to fit.
 _SMALLEST_CHUNK = MAX_CAPTURED + (1 << 17)
 _HEAD_BYTES = 64
+#: Link types that are told of one by one.
+_MOST_FOREIGN = 16
 _SHORTEST_BYTES = 24
 
 _FOREIGN = {
@@ -166,7 +168,8 @@ class CaptureFiles:
     frame is due; files that overlap are merged exactly, equal times in the order in which the files were
     named. Within a file frames keep their order, even where time runs backwards.
 
-    ``problems``          one line for a person about each file that is cut or damaged
+    ``problems``          one line for a person about each file that is cut or damaged, and each link
+                          type that nothing here reads
     ``frames``, ``bytes`` handed over so far (bytes: captured)
     ``truncated_frames``  of these, captured shorter than they were on the wire
     """
@@ -183,6 +186,7 @@ class CaptureFiles:
         self._turns: list[_Turn] = []
         self._total_bytes = 0
         self._done_bytes = 0
+        self._foreign: set[int] = set()
         self._only: _File | None = None
         self._waiting: deque[tuple[int, int, Path]] = deque()
         if len(paths) == 1:  # kept open: it may be a pipe
@@ -240,7 +244,17 @@ class CaptureFiles:
                 self.frames += len(frames)
                 self.bytes += int(frames.captured.sum())
                 self.truncated_frames += int(np.count_nonzero(frames.length > frames.captured))
+                if frames.linktype not in LINKTYPES_READ:
+                    self._note_foreign(frames.linktype)
                 yield frames
+
+    def _note_foreign(self, linktype: int) -> None:
+        if linktype not in self._foreign and len(self._foreign) < _MOST_FOREIGN:
+            self._foreign.add(linktype)
+            paths = ", ".join(str(turn.file.path) for turn in self._turns)
+            self.problems.append(
+                f"{paths}: frames of link type {linktype} are not read; capture on Ethernet, or on 'any'"
+            )
 
     def _refill(self) -> None:
         ended = [turn for turn in self._turns if not turn.refill(self._data)]

@@ -179,7 +179,11 @@ class Parsed:
     def count_tunnels(self, path: NDArray[np.int64]) -> None:
         """Count frames by the way through tunnels to them (int64[n], at least one)."""
         first = int(path[0])
-        if (path == first).all():
+        if not path.all():
+            path = path[path != 0]  # a header that is not noted: PPP's, a link's
+            if len(path):
+                self.count_tunnels(path)
+        elif (path == first).all():
             self.tunnels[first] += len(path)
         else:
             for way, count in zip(*np.unique(path, return_counts=True), strict=True):

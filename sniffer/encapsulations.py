@@ -52,6 +52,9 @@ class Kind(IntEnum):
     IP6IN4 = 22
     IP6IN6 = 23
     CHDLC = 24
+    SNAP = 25
+    RADIOTAP = 26
+    DOT11 = 27
 
 
 FIRST: Final = Kind.GRE
@@ -279,6 +282,36 @@ def _chdlc(data: Bytes, at: Ints, end: Ints) -> Carried:
     return _result(_BY_ETHERTYPE[_half(row, 2)], at + 4, np.zeros(len(at), bool), end)
 
 
+def _snap(data: Bytes, at: Ints, end: Ints) -> Carried:
+    """IEEE 802.2 with SNAP (RFC 1042, or a bridge's tunnel): an Ethernet type; other LLC is not ours."""
+    row = head(data, at, 8)
+    known = (row[:, :3] == (0xAA, 0xAA, 3)).all(axis=1) & (row[:, 3:5] == 0).all(axis=1)
+    known &= (row[:, 5] == 0) | (row[:, 5] == 0xF8)
+    kind = np.where(known & (at + 8 <= end), _BY_ETHERTYPE[_half(row, 6)], np.uint8(Kind.NOTHING))
+    return kind, at + 8
+
+
+def _radiotap(data: Bytes, at: Ints, end: Ints) -> Carried:
+    """Radiotap or PPI before a frame of IEEE 802.11: version 0, and in little-endian how long it is."""
+    row = head(data, at, 4)
+    inner = at + row[:, 2] + (row[:, 3].astype(np.int64) << 8)
+    return _result(_all(Kind.DOT11, at), inner, (row[:, 0] != 0) | (inner < at + 8), end)
+
+
+def _dot11(data: Bytes, at: Ints, end: Ints) -> Carried:
+    """IEEE 802.11: a data frame that is whole and not encrypted; of several in one (A-MSDU) the first."""
+    row = head(data, at, 34)
+    control, flags = row[:, 0], row[:, 1]
+    four = (flags & 0x03) == 0x03
+    qos = (control & 0x80) != 0
+    place = 24 + 6 * four.astype(np.int64)
+    many = qos & (np.take_along_axis(row, place[:, None], axis=1)[:, 0] & 0x80 != 0)
+    place += 2 * qos + 4 * (qos & (flags & 0x80 != 0)) + 14 * many
+    fragment = ((flags & 0x04) != 0) | ((row[:, 22] & 0x0F) != 0)
+    whole = ((control & 0x4F) == 0x08) & ((flags & 0x40) == 0) & ~fragment & (at + place <= end)
+    return np.where(whole, np.uint8(Kind.SNAP), np.uint8(Kind.NOTHING)), at + place
+
+
 def is_ip(data: Bytes, at: Ints, end: Ints) -> NDArray[np.bool_]:
     """Tell where an IP header may begin (bool[n]): version, header and total length agree."""
     row = head(data, at, 4)
@@ -342,4 +375,7 @@ ENCAPSULATIONS: Final[dict[int, Encapsulation]] = {
     Kind.IP6IN4: Encapsulation("6in4", _ip),
     Kind.IP6IN6: Encapsulation("6in6", _ip),
     Kind.CHDLC: Encapsulation("", _chdlc),
+    Kind.SNAP: Encapsulation("", _snap),
+    Kind.RADIOTAP: Encapsulation("", _radiotap),
+    Kind.DOT11: Encapsulation("", _dot11),
 }

@@ -23,12 +23,38 @@ LINKTYPE_PPP_HDLC = 50
 LINKTYPE_PPP_ETHER = 51
 LINKTYPE_RAW = 101
 LINKTYPE_C_HDLC = 104
+LINKTYPE_IEEE802_11 = 105
 LINKTYPE_LOOP = 108
 LINKTYPE_LINUX_SLL = 113
+LINKTYPE_RADIOTAP = 127
+LINKTYPE_PPI = 192
 LINKTYPE_MPLS = 219
 LINKTYPE_IPV4 = 228
 LINKTYPE_IPV6 = 229
 LINKTYPE_LINUX_SLL2 = 276
+#: Those whose frames are read.
+LINKTYPES_READ = frozenset(
+    {
+        LINKTYPE_NULL,
+        LINKTYPE_ETHERNET,
+        LINKTYPE_PPP,
+        LINKTYPE_RAW_OLD,
+        LINKTYPE_RAW_OLD_BSD,
+        LINKTYPE_PPP_HDLC,
+        LINKTYPE_PPP_ETHER,
+        LINKTYPE_RAW,
+        LINKTYPE_C_HDLC,
+        LINKTYPE_IEEE802_11,
+        LINKTYPE_LOOP,
+        LINKTYPE_LINUX_SLL,
+        LINKTYPE_RADIOTAP,
+        LINKTYPE_PPI,
+        LINKTYPE_MPLS,
+        LINKTYPE_IPV4,
+        LINKTYPE_IPV6,
+        LINKTYPE_LINUX_SLL2,
+    }
+)
 
 #: Bytes that can be read behind the start of any frame without leaving the buffer: fixed-width gathers of
 #: headers and payloads rely on it.

@@ -43,6 +43,7 @@ from bystander.sniffer.frames import (
     LINKTYPE_RAW,
     LINKTYPE_RAW_OLD,
     LINKTYPE_RAW_OLD_BSD,
+    LINKTYPES_READ,
     PAD,
     Frames,
 )
@@ -122,6 +123,9 @@ class FrameParser:
 
     def _parse(self, parsed: Parsed, frames: Frames) -> None:
         if not len(frames):
+            return
+        if frames.linktype not in LINKTYPES_READ:
+            parsed.bad["link-type"] += len(frames)
             return
         if frames.linktype in tunnels.LINKTYPES:
             kind = np.full(len(frames), tunnels.LINKTYPES[frames.linktype], np.uint8)

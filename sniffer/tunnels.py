@@ -30,10 +30,13 @@ from bystander.sniffer.encapsulations import (
 )
 from bystander.sniffer.frames import (
     LINKTYPE_C_HDLC,
+    LINKTYPE_IEEE802_11,
     LINKTYPE_MPLS,
+    LINKTYPE_PPI,
     LINKTYPE_PPP,
     LINKTYPE_PPP_ETHER,
     LINKTYPE_PPP_HDLC,
+    LINKTYPE_RADIOTAP,
     Frames,
 )
 from bystander.sniffer.realm import WAY
@@ -81,10 +84,14 @@ LINKTYPES: Final = {
     LINKTYPE_PPP_ETHER: Kind.PPPOE,
     LINKTYPE_C_HDLC: Kind.CHDLC,
     LINKTYPE_MPLS: Kind.MPLS,
+    LINKTYPE_IEEE802_11: Kind.DOT11,
+    LINKTYPE_RADIOTAP: Kind.RADIOTAP,
+    LINKTYPE_PPI: Kind.RADIOTAP,
 }
 #: By the port as it stands in the packet, read as a little-endian number: no byte has to be swapped.
 BY_RAW_PORT: Final = _table(65536, {(p >> 8) | (p & 255) << 8: kind for p, kind in UDP_PORTS.items()})
-_BY_ETHERTYPE: Final = _table(65536, ETHERTYPES)
+#: What is no type but a length is a frame of IEEE 802.3, with 802.2 behind it.
+_BY_ETHERTYPE: Final = _table(65536, ETHERTYPES | dict.fromkeys(range(1, 1501), Kind.SNAP))
 _IN_V4: Final = _table(256, {4: Kind.IPIP, 41: Kind.IP6IN4, 47: Kind.GRE, 137: Kind.MPLS})
 _IN_V6: Final = _table(256, {4: Kind.IP4IN6, 41: Kind.IP6IN6, 47: Kind.GRE, 137: Kind.MPLS})
 _UDP: Final = 17

@@ -435,3 +435,12 @@ def test_times_and_lengths_are_those_of_tshark(name: str) -> None:
         seconds, fraction = time.split(".")
         expected.append((int(seconds) * 10**9 + int(fraction.ljust(9, "0")), int(captured), int(length)))
     assert [(time_ns, len(frame), length) for time_ns, frame, length, _ in read(CORPUS / name)[0]] == expected
+
+
+def test_c18_a_link_type_that_nothing_reads_is_a_problem_told_once(tmp_path: Path) -> None:
+    """Or its calls would be missing without a word."""
+    (tmp_path / "usb.pcap").write_bytes(pcap([(n, b"x" * 60) for n in range(3)], 220))
+    found, source = read(tmp_path / "usb.pcap")
+    assert len(found) == 3
+    assert len(source.problems) == 1
+    assert "usb.pcap: frames of link type 220 are not read" in source.problems[0]

@@ -16,9 +16,10 @@ from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
 from scapy.contrib.macsec import MACsec
 from scapy.contrib.mpls import MPLS, EoMCW
 from scapy.contrib.tzsp import TZSP, TZSPTagEnd
+from scapy.layers.dot11 import Dot11, Dot11QoS, RadioTap
 from scapy.layers.inet import IP, UDP, IPOption_NOP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
-from scapy.layers.l2 import ARP, GRE, GRE_PPTP, Dot1AD, Dot1Q, Ether
+from scapy.layers.l2 import ARP, GRE, GRE_PPTP, LLC, SNAP, STP, Dot1AD, Dot1Q, Dot3, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
@@ -245,6 +246,86 @@ def test_every_encapsulation_has_its_case() -> None:
 )
 def test_link_types_that_carry_them(linktype: int, frame: Packet, way: str) -> None:
     assert found(FrameParser().parse(block([bytes(frame)], linktype))) == [(*ENDS_V4, RTP, way)]
+
+
+WLAN = {"type": 2, "addr1": MAC["dst"], "addr2": MAC["src"], "addr3": MAC["src"]}
+IN_SNAP = LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(OUI=0, code=0x0800) / V4
+TAP = RadioTap(present="Flags", Flags="FCS")
+#: A sub-frame of an A-MSDU: two addresses, its length, what it holds; then another.
+MANY = Raw(bytes(12) + len(bytes(IN_SNAP)).to_bytes(2) + bytes(IN_SNAP) + bytes(3) + bytes(14))
+LINKS = {
+    "802.3": (link.LINKTYPE_ETHERNET, Dot3(**MAC) / IN_SNAP),
+    "802.3 in a VLAN": (
+        link.LINKTYPE_ETHERNET,
+        Ether(**MAC) / Dot1Q(vlan=7, type=len(bytes(IN_SNAP))) / Raw(bytes(IN_SNAP)),
+    ),
+    "802.3 over a bridge's tunnel": (
+        link.LINKTYPE_ETHERNET,
+        Dot3(**MAC) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(OUI=0xF8, code=0x0800) / V4,
+    ),
+    "802.11": (link.LINKTYPE_IEEE802_11, Dot11(**WLAN) / IN_SNAP),
+    "802.11 with quality": (link.LINKTYPE_IEEE802_11, Dot11(subtype=8, **WLAN) / Dot11QoS() / IN_SNAP),
+    "802.11 with four addresses": (
+        link.LINKTYPE_IEEE802_11,
+        Dot11(subtype=8, FCfield=0x03, addr4=MAC["src"], **WLAN) / Dot11QoS() / IN_SNAP,
+    ),
+    "802.11 with HT control": (
+        link.LINKTYPE_IEEE802_11,
+        Dot11(subtype=8, FCfield=0x80, **WLAN) / Dot11QoS() / Raw(bytes(4)) / IN_SNAP,
+    ),
+    "802.11, several in one": (
+        link.LINKTYPE_IEEE802_11,
+        Dot11(subtype=8, **WLAN) / Dot11QoS(A_MSDU_Present=1) / MANY,
+    ),
+    "radiotap": (link.LINKTYPE_RADIOTAP, TAP / Dot11(subtype=8, **WLAN) / Dot11QoS() / IN_SNAP),
+    "PPI": (
+        link.LINKTYPE_PPI,
+        Raw(bytes.fromhex("0000080069000000")) / Dot11(subtype=8, **WLAN) / Dot11QoS() / IN_SNAP,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_links_with_headers_of_802_2(name: str) -> None:
+    """RFC 1042: IP behind a length, and on the air."""
+    linktype, frame = LINKS[name]
+    parsed = FrameParser().parse(block([bytes(frame)], linktype))
+    assert found(parsed) == [(*ENDS_V4, RTP, "")]
+    assert not parsed.tunnels
+    assert not parsed.bad
+
+
+@pytest.mark.parametrize(
+    ("linktype", "frame"),
+    [
+        (link.LINKTYPE_ETHERNET, Dot3(**MAC) / LLC() / STP()),
+        (link.LINKTYPE_IEEE802_11, Dot11(type=0, subtype=8, addr1=MAC["dst"]) / Raw(bytes(60))),
+        (link.LINKTYPE_IEEE802_11, Dot11(subtype=4, **WLAN) / IN_SNAP),
+        (link.LINKTYPE_IEEE802_11, Dot11(FCfield=0x40, **WLAN) / IN_SNAP),
+        (link.LINKTYPE_IEEE802_11, Dot11(FCfield=0x04, **WLAN) / IN_SNAP),
+        (link.LINKTYPE_IEEE802_11, Dot11(SC=1, **WLAN) / IN_SNAP),
+    ],
+    ids=["spanning tree", "beacon", "no data", "encrypted", "first fragment", "later fragment"],
+)
+def test_what_else_is_on_such_links_is_nothing_and_no_fault(linktype: int, frame: Packet) -> None:
+    parsed = FrameParser().parse(block([bytes(frame)], linktype))
+    assert not found(parsed)
+    assert not parsed.bad
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_such_frames_cut_anywhere_invent_nothing(name: str) -> None:
+    linktype, frame = LINKS[name]
+    raw = bytes(frame)
+    for ends in found(FrameParser().parse(block([raw[:size] for size in range(len(raw) + 1)], linktype))):
+        assert ends[:2] == ENDS_V4
+        assert ends[2] == RTP[: len(ends[2])]
+
+
+def test_c18_a_link_type_that_nothing_reads_is_counted() -> None:
+    parsed = FrameParser().parse(block([bytes(FRAME), bytes(FRAME)], 12_345))
+    assert not found(parsed)
+    assert parsed.bad == {"link-type": 2}
 
 
 @settings(max_examples=60, deadline=None)
