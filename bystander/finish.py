@@ -178,9 +178,10 @@ def _mixed(job: Job, written: Written) -> Mix | None:
         written.undecoded.clear()
         return None
     layers = Counter([track.by for track in tracks] + [sound.by for sound in others])
-    for track in tracks:
-        if layers[track.by] > 1:
-            track.runs = opened_holes(track.runs)
+    layered = [track for track in tracks if layers[track.by] > 1]
+    beside = [_beside(track, tracks, others) for track in layered]
+    for track, spans in zip(layered, beside, strict=True):
+        track.runs = opened_holes(track.runs, spans)
     if others:
         return _mix_wide(job, tracks, others, written)
     if not tracks:
@@ -204,6 +205,20 @@ def _mixed(job: Job, written: Written) -> Mix | None:
         return None
     written.starts_ns, written.frames = starts_ns, length
     return Mix(channels["caller"], channels["callee"], length)
+
+
+def _beside(track: _Track, tracks: list[_Track], others: list[SoundTrack]) -> list[tuple[int, int]]:
+    """Return where other tracks of a track's side have something, in its own samples."""
+    spans = []
+    for one in tracks:
+        if one is not track and one.by == track.by:
+            shift = round((one.epoch_ns - track.epoch_ns) / NS_PER_SAMPLE)
+            spans += [(run.position + shift, run.end + shift) for run in one.runs]
+    for sound in others:
+        if sound.by == track.by:
+            ends = (sound.begin_ns - track.epoch_ns, sound.end_ns - track.epoch_ns)
+            spans.append((round(ends[0] / NS_PER_SAMPLE), round(ends[1] / NS_PER_SAMPLE)))
+    return spans
 
 
 def _mix_wide(job: Job, tracks: list[_Track], others: list[SoundTrack], written: Written) -> Mix | None:

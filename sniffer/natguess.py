@@ -1,4 +1,5 @@
-"""Media of a call whose descriptions fit nothing on the wire: both ends are behind NAT that maps ports (C9).
+"""Media of a call whose descriptions fit nothing on the wire: both ends are behind NAT that maps ports (C9),
+or the descriptions themselves were cut off or lost (C18).
 
 What is left to go by is the hosts that signalled. They are enough where there is but one answered call
 between two hosts that has no media, and but one stream each way that no call claims and that began with it. A
@@ -19,8 +20,8 @@ _WITHIN_NS: Final = 5_000_000_000
 
 
 def waits_for_media(leg: Leg) -> bool:
-    """Tell whether a call was answered, has agreed on audio and has none."""
-    answered = leg.session.answered_ns is not None and leg.media.audio_agreed
+    """Tell whether a call was answered, may have audio by its descriptions, and has none."""
+    answered = leg.session.answered_ns is not None and leg.media.audio_possible
     return answered and not leg.streams and leg.caller_host != leg.callee_host
 
 

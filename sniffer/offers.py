@@ -107,6 +107,11 @@ class Negotiation:
         """Whether audio was agreed on: no party that described its media refused it (port 0)."""
         return bool(self.audio) and all(self.audio.values())
 
+    @property
+    def audio_possible(self) -> bool:
+        """Whether there may be audio: agreed on, or no description of any media has been seen (C18)."""
+        return self.audio_agreed or not any(self.kinds)
+
     def end(self, at_ns: int) -> None:
         """The call is over: so are its holds."""
         for party in list(self._held):

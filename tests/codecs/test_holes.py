@@ -32,7 +32,7 @@ def heard(runs: list[Run], length: int, law: int) -> np.ndarray[tuple[int], np.d
 @given(SPANS, st.sampled_from([PCMU, PCMA]))
 def test_alone_it_sounds_as_before_and_is_as_long(spans: list[tuple[bool, int]], law: int) -> None:
     whole = run(spans, law)
-    pieces = opened([whole])
+    pieces = opened([whole], [(-LONG, 8 * LONG)])
     assert np.array_equal(heard(pieces, whole.end, law), whole.samples)
     assert min(p.position for p in pieces) == 0
     assert max(p.end for p in pieces) == whole.end
@@ -43,7 +43,7 @@ def test_what_lies_below_is_heard_where_the_silence_is_long(spans: list[tuple[bo
     whole = run(spans, PCMA)
     below = run([(True, whole.end)], PCMA)
     below.samples[:] = 1
-    raw = heard([below, *opened([whole])], whole.end, PCMA)
+    raw = heard([below, *opened([whole], [(0, whole.end)])], whole.end, PCMA)
     through = raw == 1
     quiet = whole.samples == SILENCE[PCMA]
     assert not (through & ~quiet).any()
@@ -67,4 +67,20 @@ def _merged(spans: list[tuple[bool, int]]) -> list[tuple[bool, int]]:
 
 
 def test_nothing_of_nothing() -> None:
-    assert opened([]) == []
+    assert opened([], []) == []
+
+
+@given(st.integers(-MARGIN, 2 * LONG), st.integers(1, 2 * LONG), st.integers(0, 5 * LONG))
+def test_c11_what_begins_and_ends_in_the_silence_is_heard_whole(begin: int, length: int, at: int) -> None:
+    """Music on hold, an announcement of another source: its first and last words are heard, too."""
+    whole = run([(True, 2 * LONG), (False, 3 * LONG), (True, LONG)], PCMA, position=at)
+    begin += 2 * LONG + at
+    stop = min(begin + length, whole.end)
+    below = Run(begin, PCMA, np.ones(stop - begin, np.uint8))
+    raw = heard([below, *opened([whole], [(begin, stop)])], whole.end, PCMA)
+    quiet = np.flatnonzero(whole.samples == SILENCE[PCMA]) + at
+    there = quiet[(quiet >= begin) & (quiet < stop)]
+    if begin >= 2 * LONG + at - MARGIN // 2 and stop <= 5 * LONG + at + MARGIN // 2:
+        assert (raw[there] == 1).all()
+    spoken = np.setdiff1d(np.arange(at, whole.end), quiet)
+    assert not (raw[spoken] == 1).any()

@@ -31,9 +31,9 @@ def line(scene: Scene) -> Line:
 def play(tmp_path: Path) -> Callable[..., Outcome]:
     """Put a scene through `extract`."""
 
-    def run(scene: Scene, **options: Any) -> Outcome:
+    def run(scene: Scene, snap: int = 262144, **options: Any) -> Outcome:
         capture = tmp_path / "scene.pcap"
-        capture.write_bytes(scene.pcap())
+        capture.write_bytes(scene.pcap(snap))
         return Outcome(extract([capture], tmp_path / "out", **options), tmp_path / "out")
 
     return run

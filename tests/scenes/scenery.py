@@ -95,12 +95,13 @@ class Scene:
             stream.ts += samples
             at += stream.ptime_ms / 1000
 
-    def pcap(self) -> bytes:
-        """The scene as a capture file (microseconds)."""
+    def pcap(self, snap: int = 262144) -> bytes:
+        """The scene as a capture file (microseconds); signalling is captured up to ``snap`` bytes a frame."""
         out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)]
         for at, frame in sorted(self.frames, key=lambda item: item[0]):
             seconds, rest = divmod(START_NS + round(at * S), S)
-            out.append(struct.pack("<IIII", seconds, rest // 1000, len(frame), len(frame)) + frame)
+            taken = frame[:snap] if b"SIP/2.0" in frame else frame
+            out.append(struct.pack("<IIII", seconds, rest // 1000, len(taken), len(frame)) + taken)
         return b"".join(out)
 
 

@@ -297,6 +297,47 @@ def test_c9_ice_finds_a_way_that_the_description_does_not_name_first(
     assert said["caller"]["sender_reports"] == 1  # rtcp-mux (RFC 5761)
 
 
+def test_c18_descriptions_that_the_snap_length_cut_off(scene: Scene, line: Line, play: Play) -> None:
+    """Signalling of which only the headers were captured, media whole: the hosts tell whose it is."""
+    line.invite(0)
+    line.answer(1)
+    signalling = {frame for _, frame in scene.frames}
+    converse(scene, line)
+    line.bye(5)
+    shortest = min(frame.find(b"v=0") for frame in signalling if b"v=0" in frame)
+    heard = play(scene, snap=shortest)
+    assert heard.result["counters"]["truncated"] == 2
+    assert heard.call["verdict"] == "recorded"
+    assert heard.heard(0.05, 3.9) == BOTH
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["described", "not described"])
+def test_c11_music_on_hold_from_elsewhere_is_heard_from_its_first_to_its_last_moment(
+    scene: Scene, line: Line, play: Play, named: bool
+) -> None:
+    """While the callee's own stream pauses, another server sends with another SSRC."""
+    line.invite(0)
+    line.answer(1)
+    mine, theirs = line.says(), line.replies()
+    scene.talk(mine, 1, 3)
+    scene.talk(theirs, 1, 3)
+    server = ("10.0.0.60", 9100) if named else line.callee_media
+    line.reinvite(3, sdp(*server, mode="sendonly"), sdp(*line.caller_media, mode="recvonly"), by="callee")
+    music = line.replies(1400, ssrc=0x77, src=("10.0.0.60", 9100))
+    scene.talk(music, 3.1, 6)
+    line.reinvite(6, sdp(*line.callee_media), sdp(*line.caller_media), cseq=3, by="callee")
+    mine.ts += 3 * 8000
+    theirs.ts += 3 * 8000
+    scene.talk(mine, 6, 8)
+    scene.talk(theirs, 6, 8)
+    line.bye(8)
+    heard = play(scene)
+    assert heard.heard(0.05, 1.95) == BOTH
+    assert heard.heard(2.0, 2.1) == ("silence", "silence")
+    assert heard.heard(2.1, 5.0) == ("silence", "1400 Hz")
+    assert heard.heard(5.05, 6.9) == BOTH
+
+
 def test_c9_a_relay_that_changes_in_mid_call_without_a_word(scene: Scene, line: Line, play: Play) -> None:
     """The relay fails over: media goes on from and to another address, and no SIP says so."""
     line.invite(0)

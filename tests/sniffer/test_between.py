@@ -45,7 +45,7 @@ def test_the_legs_that_wait_are_found_wherever_they_have_moved(
     legs: dict[int, LegDouble] = {}
     for number, (caller, callee), agreed, stays in acts:
         leg = legs.setdefault(number, LegDouble())
-        leg.caller_host, leg.callee_host, leg.media.audio_agreed = caller, callee, agreed
+        leg.caller_host, leg.callee_host, leg.media.audio_possible = caller, callee, agreed
         table.put(leg)  # type: ignore[arg-type]
         if not stays:
             table.drop(leg)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def test_the_legs_that_wait_are_found_wherever_they_have_moved(
         for leg in legs.values()
         if {leg.caller_host, leg.callee_host} == set(asked)
         and leg.caller_host != leg.callee_host
-        and leg.media.audio_agreed
+        and leg.media.audio_possible
     ]
     found = table.waiting(*asked)
     assert len(found) == min(2, len(waiting))

@@ -20,7 +20,7 @@ class SessionDouble:
 
 @dataclass
 class MediaDouble:
-    audio_agreed: bool = True
+    audio_possible: bool = True
 
 
 @dataclass(eq=False)
