@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
+from collections.abc import Set
 from typing import Final
 
 from bystander.sniffer.address import Endpoint
@@ -67,7 +68,7 @@ class CallTable:
         self._order = 0
         self._done: list[Call] = []
         self._scanned_ns = 0
-        self._recent: dict[str, tuple[int, int]] = {}
+        self._recent: dict[str, tuple[int, int, Set[str]]] = {}
         self._recent_order: deque[tuple[int, str]] = deque()
 
     @staticmethod
@@ -126,7 +127,7 @@ class CallTable:
             return
         leg = self._legs.get(call_id)
         late = leg is not None and leg.due_ns is not None and time_ns > leg.due_ns
-        if leg is not None and late and begins_anew(message, leg.newest_cseq):
+        if leg is not None and late and begins_anew(message, leg.newest_cseq, leg.session.branches):
             self._hand_out_group(leg, None)
             leg = None
         if leg is None:
@@ -167,7 +168,7 @@ class CallTable:
         handed_out = self._recent.get(arrival.message.call_id)
         if handed_out is None or arrival.time_ns - handed_out[0] > _STRAGGLERS_NS:
             return False
-        return not begins_anew(arrival.message, handed_out[1])
+        return not begins_anew(arrival.message, *handed_out[1:])
 
     def _schedule(self, leg: Leg, was_over: bool) -> None:
         """Set or clear the time when a leg is handed out, and open or close its claims with it."""
@@ -369,7 +370,7 @@ class CallTable:
         self._ended.pop(leg, None)
         self.counters["evidence-dropped"] += leg.evidence_dropped
         self._legs.pop(leg.call_id, None)
-        self._recent[leg.call_id] = (leg.last_ns, leg.newest_cseq)
+        self._recent[leg.call_id] = (leg.last_ns, leg.newest_cseq, leg.session.branches)
         self._recent_order.append((leg.last_ns, leg.call_id))
         if len(self._recent_order) > self.settings.max_calls:
             self._recent.pop(self._recent_order.popleft()[1], None)

@@ -23,7 +23,9 @@ Hence the rules:
     crossed them on the way.
 3.  *Failure is provisional, success is not.* A proxy may try the next phone after the first was busy, a
     phone answers a challenge with a second INVITE. So failed states still listen for a new transaction. The
-    caller of this module waits a little (the linger time) before it believes a failure.
+    caller of this module waits a little (the linger time) before it believes a failure. A BYE that is
+    challenged (401, 407) has ended nothing either, nor one whose tags are of no dialog that was seen, unless
+    it is accepted.
 4.  *A dialog that is spoken in exists.* A BYE, a re-INVITE, or an ACK that belongs to no INVITE transaction
     proves a 2xx that we did not see. A call already going on when the capture starts is found this way.
 5.  *Transactions inside a dialog do not move the call.* A re-INVITE may be refused as often as it likes.
@@ -78,6 +80,7 @@ class Event(StrEnum):
     IN_DIALOG = "in-dialog"  # proof of a 2xx we did not see
     CANCEL = "cancel"
     BYE = "bye"
+    BYE_CHALLENGED = "bye-challenged"  # 401 or 407: it has ended nothing
     SETUP_TIMEOUT = "setup-timeout"
     MEDIA_TIMEOUT = "media-timeout"
     CAPTURE_END = "capture-end"
@@ -137,7 +140,7 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
         Event.IN_DIALOG: State.ENDED,
     },
     State.ANSWERED: {Event.BYE: State.ENDED, Event.MEDIA_TIMEOUT: State.ENDED},
-    State.ENDED: {},
+    State.ENDED: {Event.BYE_CHALLENGED: State.ANSWERED},
     State.INCOMPLETE: _AGAIN,
 }
 

@@ -5,7 +5,8 @@ Two legs are one call when they carry the same media: both session descriptions 
 alone is not enough: all calls on hold hear the same music; nor is audio alone: an agent leaves the number of
 at least one party as it was. The legs must also have begun within seconds of each other, overlap, and not
 have been signalled over the same hop in the same direction, because those are
-neighbours on a trunk, or phones that use one port for all calls.
+neighbours on a trunk, or phones that use one port for all calls. A leg that began later (who waited in a
+queue is put through, an exchange transfers a call) is with somebody else: it stays a call, and is related.
 
 The first leg leads: its parties, state and times are the call's, because the first leg is the one the caller
 dialled. Where the agent calls both sides itself, the roles of the second leg may be swapped; the media tells.
@@ -24,6 +25,7 @@ from bystander.sniffer.claims import Match
 from bystander.sniffer.dialogs import Party, other
 from bystander.sniffer.leg import ClaimedStream, Leg
 from bystander.sniffer.partyname import party_key
+from bystander.sniffer.transfers import relate
 
 #: Prints that two streams must have in common to be the same audio.
 MIN_COMMON: Final = 4
@@ -57,7 +59,7 @@ class Linker:
         for name in self._names.get(leg, ()):
             for number, other_leg in enumerate(self._by_name[name]):
                 # A city calls one number: among so many there may be one, and audio tells at less cost.
-                if number >= MAX_LOOKED_AT or self._plausible(leg, other_leg):
+                if number >= MAX_LOOKED_AT or _beside(leg, other_leg):
                     return True
         return False
 
@@ -74,13 +76,16 @@ class Linker:
             sharing.append((leg, claimed))
         self._prints.setdefault(leg, []).append(prints)
         for (partner, by), count in common.items():
-            if count >= MIN_COMMON and self._plausible(leg, partner) and self._agree(leg, partner):
+            if count >= MIN_COMMON and _beside(leg, partner) and self._agree(leg, partner):
                 heard = self._heard.setdefault((leg, partner), set())
                 heard.add((claimed.by, by))
                 self._heard.setdefault((partner, leg), set()).add((by, claimed.by))
                 for swapped in (False, True):
                     if {("caller", _as("caller", swapped)), ("callee", _as("callee", swapped))} <= heard:
-                        self._link(leg, partner, swapped)
+                        if self._plausible(leg, partner):
+                            self._link(leg, partner, swapped)
+                        else:
+                            relate(leg, partner, "other-leg")
 
     def remove(self, leg: Leg) -> None:
         """Forget a leg that was handed out."""
@@ -154,15 +159,18 @@ class Linker:
         return bool(self._names.get(one, set()) & self._names.get(two, set()))
 
     def _plausible(self, one: Leg, two: Leg) -> bool:
-        if one is two or abs(one.started_ns - two.started_ns) > self._window_ns:
-            return False
-        if _hop(one) == _hop(two):
-            return False
-        return one.started_ns <= two.last_activity_ns() and two.started_ns <= one.last_activity_ns()
+        return abs(one.started_ns - two.started_ns) <= self._window_ns and _beside(one, two)
 
     def _link(self, one: Leg, two: Leg, swapped: bool) -> None:
         one.links[two] = swapped
         two.links[one] = swapped
+
+
+def _beside(one: Leg, two: Leg) -> bool:
+    """Tell whether two legs may belong together: at one time, and not two calls on one hop."""
+    if one is two or _hop(one) == _hop(two):
+        return False
+    return one.started_ns <= two.last_activity_ns() and two.started_ns <= one.last_activity_ns()
 
 
 def _hop(leg: Leg) -> tuple[object, object]:

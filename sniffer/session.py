@@ -6,6 +6,7 @@ holds what has to be remembered to tell a new transaction from a retransmission,
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from bystander.sniffer.dialogs import FINISHED, OUTCOMES, TRANSITIONS, Event, Party, State, final_event, other
@@ -36,6 +37,7 @@ class Session:
     """
 
     __slots__ = (
+        "_bye",
         "_caller_tags",
         "_confirmed",
         "_early",
@@ -63,6 +65,7 @@ class Session:
         """The INVITE that began the call was not seen."""
         self.hearsay = first.method == "BYE"
         """There is nothing but a BYE: it takes an answer to it, or media, to prove that there was a call."""
+        self._bye: tuple[str, int] | None = None
         self._caller_tags = {first.from_tag}
         self._confirmed: dict[str, set[tuple[str, int]]] = {}
         self._early: set[str] = set()
@@ -89,6 +92,11 @@ class Session:
     def dialog(self, message: Message) -> str:
         """Return the callee's tag: the half of the dialog identifier that tells forks apart."""
         return message.to_tag if message.from_tag in self._caller_tags else message.from_tag
+
+    @property
+    def branches(self) -> frozenset[str]:
+        """The branches of the INVITE transactions that are remembered."""
+        return frozenset(branch for branch, _ in self._transactions)
 
     @property
     def losers(self) -> frozenset[str]:
@@ -125,7 +133,10 @@ class Session:
             if message.cseq_method == "BYE" and 200 <= message.status < 300:
                 # The BYE may have been missed. (Its sender is the one this is sent to.)
                 self.hearsay = False
-                self._bye(message, time_ns, other(self.sender(message)))
+                self._hung_up(message, time_ns, other(self.sender(message)), accepted=True)
+            elif message.cseq_method == "BYE" and message.status in (401, 407):
+                if self._bye == (message.from_tag, message.cseq):
+                    self.happen(Event.BYE_CHALLENGED, time_ns)
             elif message.cseq_method == "UPDATE" and self.midcall:
                 self.happen(Event.IN_DIALOG, time_ns)
         elif method == "INVITE":
@@ -133,7 +144,7 @@ class Session:
         elif method == "ACK":
             self._ack(message, time_ns)
         elif method == "BYE":
-            self._bye(message, time_ns, self.sender(message))
+            self._hung_up(message, time_ns, self.sender(message))
         elif method == "CANCEL":
             self._cancel(message, time_ns)
         elif method == "UPDATE" and self.midcall:
@@ -241,14 +252,17 @@ class Session:
             return
         self.happen(Event.CANCEL, time_ns, "caller")
 
-    def _bye(self, message: Message, time_ns: int, by: Party) -> None:
+    def _hung_up(self, message: Message, time_ns: int, by: Party, accepted: bool = False) -> None:
+        """A BYE, or (``accepted``) a 2xx to one."""
         if not message.to_tag:
             return
         dialog = self.dialog(message)
         if self.state is State.ANSWERED:
             answers = self._confirmed.get(dialog)
-            if answers is None and self._confirmed and dialog in self._early:
-                return  # a fork that lost is dismissed
+            if answers is None and self._confirmed and (dialog in self._early or not accepted):
+                # A fork that lost is dismissed. Or the BYE is of no dialog that was seen, and anybody could
+                # have sent it: it counts if the other side agrees.
+                return
             # Two phones that answered one INVITE at once share its transaction; one is dismissed, the other
             # has the call. (Two tags on two hops are not forks but a proxy that takes liberties.)
             if answers and any(answers & rest for tag, rest in self._confirmed.items() if tag != dialog):
@@ -256,7 +270,8 @@ class Session:
                 return
         if self.midcall and self.state is State.CALLING:
             self.happen(Event.IN_DIALOG, time_ns)
-        self.happen(Event.BYE, time_ns, by)
+        if self.happen(Event.BYE, time_ns, by):
+            self._bye = (message.from_tag, message.cseq)
 
 
 def opens_session(message: Message) -> bool:
@@ -286,6 +301,12 @@ def begins_midcall(message: Message) -> bool:
     return bool(message.to_tag)
 
 
-def begins_anew(message: Message, newest_cseq: int) -> bool:
-    """Return whether a message uses the Call-ID of a call that is over for another one."""
-    return message.method == "INVITE" and not message.to_tag and message.cseq > newest_cseq
+def begins_anew(message: Message, newest_cseq: int, branches: Set[str]) -> bool:
+    """Return whether a message uses the Call-ID of a call that is over for another one.
+
+    An agent that tries one telephone after the other may count its INVITEs on, or keep the number and change
+    the branch (RFC 3261 section 17.1.3); ``branches`` are those that were seen.
+    """
+    if message.method != "INVITE" or message.to_tag:
+        return False
+    return message.cseq > newest_cseq or (bool(message.branch) and message.branch not in branches)

@@ -161,6 +161,12 @@ class Transfers:
         waiting = _Waiting(leg, now_ns, {party_key(transfer.to)} - {""}, {arrival.dst[0]}, transfer)
         waiting.cseq, waiting.by = message.cseq, by
         self._wait(waiting)
+        if partner is not None:
+            # The call it brings about may have been seen first, on another port of the mirror.
+            made = [find(call_id) for call_id, what in partner.related.items() if what == "replaced-by"]
+            for already in made:
+                if already is not None and already is not leg:
+                    self._complete(waiting, already)
 
     def _redirected(self, arrival: Arrival, leg: Leg) -> None:
         message = arrival.message

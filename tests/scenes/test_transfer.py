@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scenery import Line, Outcome, Scene
+import numpy as np
+from scenery import Line, Outcome, Scene, rtp, tone
 
 Play = Callable[..., Outcome]
 ALICE, BOB, CAROL = "10.1.0.1", "10.1.0.2", "10.1.0.3"
@@ -211,3 +212,70 @@ def test_c8_a_redirected_call(scene: Scene, play: Play) -> None:
     heard = play(scene)
     assert relations(heard.calls[0]) == {second.call_id: "redirected-to"}
     assert relations(heard.calls[1]) == {first.call_id: "redirected-from"}
+
+
+def test_c8_a_consulted_call_is_replaced_before_the_transfer_is_seen(scene: Scene, play: Play) -> None:
+    """The REFER came over another port of the mirror, later than the INVITE that it brought about."""
+    first = between(scene, 1, ALICE, BOB, ("101", "102"))
+    first.invite(0)
+    first.answer(1)
+    talk(scene, first, 1, 4, (500, 800), 1)
+    consultation = between(scene, 2, ALICE, CAROL, ("101", "103"))
+    consultation.invite(4)
+    consultation.answer(5)
+    talk(scene, consultation, 5, 7, (500, 1100), 2)
+    third = between(scene, 3, BOB, CAROL, ("102", "103"))
+    replaces = f"call-2@{ALICE};to-tag=to-2;from-tag=from-2"
+    third.invite(6.99, headers=(f"Replaces: {replaces}",))
+    embedded = replaces.replace(";", "%3B").replace("=", "%3D")
+    refer(first, 7, "caller", f"<sip:103@{CAROL}?Replaces={embedded}>")
+    third.answer(7.5)
+    consultation.bye(7.6, by="callee")
+    first.bye(8.2)
+    talk(scene, third, 7.5, 10, (800, 1100), 3)
+    third.bye(10)
+    heard = play(scene)
+    one, two, three = heard.calls
+    assert relations(one) == {two["call_id"]: "consulted-in", three["call_id"]: "transferred-to"}
+    assert relations(three) == {two["call_id"]: "replaces", one["call_id"]: "transferred-from"}
+    assert one["transfers"] == two["transfers"] == three["transfers"]
+    assert one["transfers"][0]["into"] == three["call_id"]
+
+
+def test_c7_who_waited_in_a_queue_is_put_through(scene: Scene, play: Play) -> None:
+    """A minute later the exchange calls an agent: two calls of the same audio, which lead to one another."""
+    exchange = "10.0.0.50"
+    waiting = Line(scene, callee_media=(exchange, 6000), callee_sip=(exchange, 5060))
+    agent = Line(
+        scene, call_id="call-2@exchange", callee="201", caller_media=(exchange, 6002),
+        callee_media=(BOB, 4000), caller_sip=(exchange, 5060), callee_sip=(BOB, 5060),
+        tags=("from-2", "to-2"),
+    )  # fmt: skip
+    waiting.invite(0)
+    waiting.answer(1)
+    mine, theirs = waiting.says(), waiting.replies(1400)
+    scene.talk(mine, 1, 60)
+    scene.talk(theirs, 1, 60)
+    agent.invite(58)
+    agent.answer(60)
+    chance = np.random.default_rng(7)
+    for n in range(300):
+        # Tones with noise, as no two voices are the same.
+        noise = chance.integers(0, 8, (2, 160), np.uint8)
+        tones = [np.frombuffer(tone(hz, n * 160, 160), np.uint8) for hz in (500, 800)]
+        said = [(one ^ other).tobytes() for one, other in zip(tones, noise, strict=True)]
+        at = 60 + n * 0.02
+        for stream, words in ((mine, said[0]), (theirs, said[1])):
+            scene.send(at, stream.src, stream.dst, rtp(stream.seq, stream.ts, stream.ssrc, words))
+            stream.seq, stream.ts = stream.seq + 1, stream.ts + 160
+        scene.send(at, agent.caller_media, agent.callee_media, rtp(n, n * 160, 5, said[0]))
+        scene.send(at, agent.callee_media, agent.caller_media, rtp(n, n * 160, 6, said[1]))
+    waiting.bye(66)
+    agent.bye(66.1)
+    heard = play(scene)
+    one, two = heard.calls
+    assert relations(one) == {two["call_id"]: "other-leg"}
+    assert relations(two) == {one["call_id"]: "other-leg"}
+    assert [call["callee"] for call in heard.calls] == ["+48221234567", "201"]
+    assert [call["verdict"] for call in heard.calls] == ["recorded", "recorded"]
+    assert heard.audio(one).shape[0] == 65 * 8000

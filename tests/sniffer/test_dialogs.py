@@ -37,9 +37,14 @@ def test_nothing_undoes_an_answer_but_its_end(event: Event) -> None:
     assert walk(Event.SUCCESS, event) is State.ANSWERED
 
 
-@pytest.mark.parametrize("event", list(Event))
+@pytest.mark.parametrize("event", [event for event in Event if event is not Event.BYE_CHALLENGED])
 def test_an_ended_call_stays_ended(event: Event) -> None:
     assert walk(Event.SUCCESS, Event.BYE, event) is State.ENDED
+
+
+def test_a_bye_that_is_challenged_has_ended_nothing() -> None:
+    assert walk(Event.SUCCESS, Event.BYE, Event.BYE_CHALLENGED) is State.ANSWERED
+    assert walk(Event.SUCCESS, Event.BYE, Event.BYE_CHALLENGED, Event.BYE) is State.ENDED
 
 
 @pytest.mark.parametrize(
