@@ -198,6 +198,7 @@ class StreamOwners:
                 reach_ns=stream.first_ns - round(self._settings.early_s * 1e9),
                 to_ns=leg.session.decided_ns,
                 certainty=LEARNED,
+                hop=None if match.to is None else match.to.hop,
             )
         )
         for back in self.claims.at(stream.src):

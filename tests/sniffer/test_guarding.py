@@ -70,3 +70,23 @@ def test_changes_are_told_once(kit: Any) -> None:
     assert table.guards.changed() == []
     table.feed(scene.response(1, 200, 1, kit.sdp(*B)))
     assert table.guards.changed() == [(stream, PLAIN)]
+
+
+def test_a_plain_hop_stays_plain_though_its_media_comes_before_its_answer(kit: Any) -> None:
+    """A proxy encrypts on its other hop only; its address here is learned from what comes from there."""
+    phone, proxy, far = ("10.0.0.1", 5060), ("10.0.0.9", 5060), ("10.0.0.2", 5060)
+    near_media, far_media = ("10.0.0.9", 30012), ("10.0.0.9", 30000)
+    scene, table = kit.Scene(), CallTable()
+    events = [
+        scene.request(0, "INVITE", 1, kit.sdp(*A), hop=(phone, proxy)),
+        scene.request(0.1, "INVITE", 1, savp(kit.sdp(*far_media, more=CRYPTO)), hop=(proxy, far), vias=2),
+        scene.response(1, 200, 1, savp(kit.sdp(*B, more=CRYPTO)), hop=(far, proxy), vias=2),
+        forth := kit.stream(A, near_media, 1.1, 9),
+        sealed := kit.stream(far_media, B, 1.2, 9),
+        back := kit.stream(near_media, A, 1.3, 9),
+        scene.response(1.5, 200, 1, kit.sdp(*near_media), hop=(proxy, phone)),
+        scene.request(9, "BYE", 2, hop=(phone, proxy), dialog=True),
+    ]
+    call = kit.one(kit.run(table, events, 30) + table.close(kit.at_ns(30)))
+    told = {claimed.stream.id: claimed.guard.state for claimed in call.streams}
+    assert told == {back.id: "plain", forth.id: "plain", sealed.id: "protected"}
