@@ -18,6 +18,7 @@ from bystander.commands import Commands, ReaderGone
 from bystander.errors import UserError
 from bystander.lang import prefer, refusal, t, told
 from bystander.output import warn
+from bystander.process import collect_rarely
 
 # Whatever else is installed beside us has no business with the configuration; looking for it takes time, too.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A name that the terminal's character set has no letter for is no reason to fail.
             stream.reconfigure(errors="replace")
     prefer(None)
+    collect_rarely()
     try:
         code = app(None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()

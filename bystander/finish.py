@@ -9,10 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bystander.codecs.decoded import Sound, sound_of
-from bystander.codecs.decoder import Parameters
 from bystander.codecs.events import look_like_events, measured_clock, presses
 from bystander.codecs.g711 import PCMA, PCMU
 from bystander.codecs.holes import opened as opened_holes
@@ -21,7 +19,6 @@ from bystander.codecs.red import opened
 from bystander.codecs.timeline import CLOCK_HZ, NS_PER_SAMPLE, Channel, Run, render, runs_from_packets
 from bystander.decryption import Opening, is_ciphertext, open_whole
 from bystander.digits import DigitSettings, Pressed, merged, to_silence
-from bystander.otheraudio import LawTrack, SoundTrack, mix_wide
 from bystander.sniffer.address import Endpoint
 from bystander.sniffer.crypto import SrtpKey
 from bystander.sniffer.protection import PLAIN
@@ -29,7 +26,10 @@ from bystander.sniffer.sdp import SIDE_ENCODINGS, STATIC_FORMATS, Format
 from bystander.storage.spool import Media, read_media
 from bystander.storage.wav import write_wav
 from bystander.tones import keys_in, sides_to_search, silenced
-from bystander.undecoded import MAX_BYTES, Undecoded, kept_in
+
+if TYPE_CHECKING:
+    from bystander.otheraudio import SoundTrack
+    from bystander.undecoded import Undecoded
 
 #: Encodings that are G.711, whatever payload type SDP gave them.
 _LAWS = {"PCMU": PCMU, "PCMA": PCMA}
@@ -162,6 +162,10 @@ def evidence_with(evidence: bytes, job: Job, written: Written) -> bytes:
 
     Not where tones are to be silenced: nobody can tell whether keys are heard in them.
     """
+    if not written.undecoded:
+        return evidence
+    from bystander.undecoded import MAX_BYTES, kept_in
+
     return kept_in(evidence, written.undecoded, 0 if job.digits.mask_tones else MAX_BYTES)
 
 
@@ -223,6 +227,9 @@ def _beside(track: _Track, tracks: list[_Track], others: list[SoundTrack]) -> li
 
 def _mix_wide(job: Job, tracks: list[_Track], others: list[SoundTrack], written: Written) -> Mix | None:
     """Mix a call in which not all is G.711."""
+    # Most calls are, and load nothing of this.
+    from bystander.otheraudio import LawTrack, mix_wide
+
     laws = [LawTrack(track.by, track.epoch_ns, track.runs, track.weight) for track in tracks]
     mixed = mix_wide([*laws, *others], job.starts_ns, job.ends_ns)
     if mixed is None:
@@ -296,15 +303,13 @@ def _tracks(stream: StreamMedia, number: int, written: Written, others: list[Sou
             epoch_ns, runs = _explained(kept, pt, _LAWS[name])
             tracks.append(_Track(stream.by, epoch_ns, runs, stream.packets))
             continue
-        sound = _decoded(kept, pt, known) if known is not None else None
+        sound = _decoded(stream, kept.of_type(pt), known) if known is not None else None
         if sound is not None:
-            others.append(SoundTrack(stream.by, sound, stream.packets))
+            others.append(sound)
         else:
             codec = name or f"payload type {pt}"
             written.unsupported.add(codec)
-            lost = kept.of_type(pt)
-            ends = stream.src, stream.dst, stream.ssrc
-            written.undecoded.append(Undecoded(stream.by, codec, len(lost), *ends, lost))
+            written.undecoded.append(_undecoded(stream, kept.of_type(pt), codec))
     return tracks
 
 
@@ -333,10 +338,21 @@ def _named_events(formats: dict[int, Format]) -> dict[int, int]:
     return {pt: known.clock_hz for pt, known in named.items()}
 
 
-def _decoded(kept: PacketRun, pt: int, known: Format) -> Sound | None:
+def _decoded(stream: StreamMedia, packets: PacketRun, known: Format) -> SoundTrack | None:
     """Return the sound of a stream's packets of one payload type; None if they cannot be decoded."""
+    from bystander.codecs.decoded import sound_of
+    from bystander.codecs.decoder import Parameters
+    from bystander.otheraudio import SoundTrack
+
     parameters = Parameters(known.encoding.upper(), known.clock_hz, known.channels, known.fmtp)
-    return sound_of(kept.of_type(pt), parameters)
+    sound = sound_of(packets, parameters)
+    return None if sound is None else SoundTrack(stream.by, sound, stream.packets)
+
+
+def _undecoded(stream: StreamMedia, packets: PacketRun, codec: str) -> Undecoded:
+    from bystander.undecoded import Undecoded
+
+    return Undecoded(stream.by, codec, len(packets), stream.src, stream.dst, stream.ssrc, packets)
 
 
 def _explained(kept: PacketRun, pt: int, law: int) -> tuple[int, list[Run]]:

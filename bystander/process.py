@@ -21,6 +21,11 @@ def prepare_process() -> None:
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     gc.freeze()
+    collect_rarely()
+
+
+def collect_rarely() -> None:
+    """Keep the collector from looking again and again through what is made to stay, as modules are."""
     gc.set_threshold(200_000, 20, 100)
 
 

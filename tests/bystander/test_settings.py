@@ -46,6 +46,9 @@ def test_extract_does_not_load_what_it_does_not_need() -> None:
     code = "import sys, bystander.cli, bystander.extract; print([m for m in UNUSED if m in sys.modules])"
     unused = [
         "bystander.config",
+        "bystander.codecs.decoded",
+        "bystander.otheraudio",
+        "bystander.undecoded",
         "asyncio",
         "aiosqlite",
         "rich",
