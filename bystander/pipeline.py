@@ -285,8 +285,8 @@ class Pipeline:
         if isinstance(message, str):
             self.counters["not-sip"] += 1
             return
-        arrival = Arrival(time_ns, src, dst, transport_name, message, raw)
-        self._take_sip(arrival)
+        self._take_sip(Arrival(time_ns, src, dst, transport_name, message, raw))
+        message.forget()
 
     def _take_sip(self, arrival: Arrival) -> None:
         if self._arrived is not None:

@@ -26,15 +26,16 @@ def hidden(body: bytes) -> bytes:
     return _BARE.sub(lambda found: _KEY.sub(b"x", found[0]), body)
 
 
+def _of_key_presses(raw: bytes) -> bool:
+    message = parse_message(raw)
+    return isinstance(message, Message) and "kpml" in message.header("content-type").lower()
+
+
 def masked(arrival: Arrival) -> Arrival:
     """Return a message with the keys in it hidden; the same object where there are none."""
-    message = arrival.message
-    if message.method == "NOTIFY":
-        told = "kpml" in message.header("content-type").lower()
-    else:
-        # Whatever its body is called: makers have types of their own.
-        told = message.method == "INFO"
-    raw = bytes(arrival.raw)
+    method, raw = arrival.message.method, bytes(arrival.raw)
+    # Of INFO whatever its body is called: makers have types of their own.
+    told = method == "INFO" or (method == "NOTIFY" and _of_key_presses(raw))
     # What stands behind the headers, also where Content-Length denies it.
     end = _END_OF_HEADERS.search(raw) if told else None
     if end is None:

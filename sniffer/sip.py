@@ -127,6 +127,15 @@ class Message:
             self._sdp = self._find_sdp() if self.body else None
         return self._sdp
 
+    def forget(self) -> None:
+        """Let go of headers and body once a message was dealt with; what it is and belongs to stays.
+
+        They are most of what a call in progress would hold in memory, and are in its bytes.
+        """
+        self.headers = {}
+        self.body = b""
+        self._from = self._to = self._sdp = None
+
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """Yield (media type in lower case, body) of the body, or of each body of a multipart (RFC 5621)."""
         yield from ((body.media_type, body.content) for body in self.bodies())
@@ -289,7 +298,7 @@ def _tag(value: str) -> str:
         tag = _TAG.search(value, end)
         if tag:
             return tag.group(1)
-    return parse_address(value).tag
+    return parse_address(value).tag if "tag" in value.lower() else ""
 
 
 def _number(text: str) -> int:

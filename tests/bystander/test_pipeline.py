@@ -311,3 +311,22 @@ def test_an_orphan_is_told_from_a_call(runner: Callable[..., Runner]) -> None:
     done.pipeline.feed(block([frame for frame in wire if b"SIP/2.0" not in frame[1]]))
     done.pipeline.close()
     assert [type(each) for each in found] == [Orphan, Orphan]
+
+
+def test_a_call_in_progress_keeps_the_bytes_of_its_messages_and_not_their_headers(tmp_path: Path) -> None:
+    raw = (
+        b"INVITE sip:2@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\n"
+        b"Call-ID: 1@10.0.0.1\r\nFrom: <sip:1@10.0.0.1>;tag=a\r\nTo: <sip:2@10.0.0.2>\r\n"
+        b"CSeq: 1 INVITE\r\n\r\n"
+    )
+    seen: list[str] = []
+    pipeline = Pipeline(
+        PipelineSettings(root=tmp_path),
+        Spool(tmp_path / "spool"),
+        lambda _finished: None,
+        lambda arrival: seen.append(arrival.message.header("cseq")),
+    )
+    pipeline.feed_apart(10**18, ("10.0.0.1", 5060), ("10.0.0.2", 5060), "udp", raw)
+    (kept,) = pipeline.calls.messages_in_progress()
+    assert (kept.raw, kept.message.call_id, kept.message.headers) == (raw, "1@10.0.0.1", {})
+    assert seen == ["1 INVITE"]

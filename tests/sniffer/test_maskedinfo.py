@@ -50,6 +50,13 @@ def test_keys_are_hidden_and_nothing_else(body: bytes, shown: bytes) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("method", "kind"), [("INFO", ""), ("NOTIFY", "application/kpml-response+xml")])
+def test_a_message_that_was_dealt_with_is_hidden_by_its_bytes(method: str, kind: str) -> None:
+    before = arrival(b'<kpml-response digits="1234"/>', kind, method)
+    before.message.forget()
+    assert masked(before).raw.endswith(b'<kpml-response digits="xxxx"/>')
+
+
 def test_behind_what_content_length_says_and_without_a_type() -> None:
     """What is kept are the bytes, whatever the message says of them."""
     assert b"5" not in masked(arrival(b"Signal=5", length=0)).raw[-8:]

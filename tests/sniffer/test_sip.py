@@ -446,3 +446,14 @@ def test_torture(entry: dict[str, Any]) -> None:
         assert message.cseq > 0
     media = b"\nm=audio" in data and entry["file"] != "dblreq.dat"
     assert (message.sdp is not None and message.sdp.audio != []) == media
+
+
+def test_a_message_that_was_dealt_with_is_still_told_from_others() -> None:
+    raw = b"INVITE sip:2002@x SIP/2.0\r\n" + b"".join(f"{n}: {v}\r\n".encode() for n, v in HEADERS)
+    message, whole = parse_message(raw + b"\r\n" + SDP), parse_message(raw + b"\r\n" + SDP)
+    assert isinstance(message, Message) and isinstance(whole, Message)
+    assert message.sdp is not None and message.from_.user == "2001"
+    message.forget()
+    for kept in ("method", "uri", "status", "call_id", "cseq", "cseq_method", "from_tag", "branch", "vias"):
+        assert getattr(message, kept) == getattr(whole, kept)
+    assert (message.headers, message.body, message.sdp, message.from_.user) == ({}, b"", None, "")
