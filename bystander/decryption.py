@@ -113,14 +113,16 @@ def _noise(media: Replayed) -> bool:
 
 def is_ciphertext(runs: Sequence[Run]) -> bool:
     """Tell whether what was taken for G.711, as descriptions had it, is ciphertext all through."""
-    longest = max(runs, key=lambda run: len(run.samples)).samples
-    begins = range(0, len(longest), max(_TELLING, len(longest) // _PIECES))
-    return bool(_spread(np.concatenate([longest[at : at + _TELLING] for at in begins])))
+    longest = max((run.samples for run in runs), key=len)
+    apart = len(longest) // _PIECES
+    if apart > _TELLING:
+        longest = longest[: apart * _PIECES].reshape(_PIECES, apart)[:, :_TELLING].reshape(-1)
+    return bool(_spread(longest))
 
 
 def _spread(content: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool | None:
     if len(content) < _TELLING:
         return None
-    expected = len(content) / 256
     counts = np.bincount(content, minlength=256)
-    return bool(((counts - expected) ** 2).sum() / expected < _EVEN)
+    # The sum of (count - expected)^2 / expected.
+    return bool(np.dot(counts, counts) * 256 / len(content) - len(content) < _EVEN)

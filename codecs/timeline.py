@@ -10,6 +10,7 @@ finished stereo frame, which saves decoding to two buffers and interleaving them
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -58,10 +59,18 @@ class Channel:
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
+        self._begins: list[int] = []
+        self._ends: list[int] = []
+        #: Each run begins where the one before it has ended, or later: those of a block lie together.
+        self._in_order = True
 
     def lay(self, run: Run) -> None:
         """Put a run on top of what is there."""
+        if self._ends and run.position < self._ends[-1]:
+            self._in_order = False
         self._runs.append(run)
+        self._begins.append(run.position)
+        self._ends.append(run.end)
 
     def laws(self) -> dict[int, int]:
         """Return how many samples there are of each law."""
@@ -76,7 +85,7 @@ class Channel:
         Where one block holds both laws there is no one law to return, so the samples are decoded.
         """
         stop = start + len(raw)
-        runs = [run for run in self._runs if run.position < stop and run.end > start]
+        runs = self._between(start, stop)
         laws = {run.law for run in runs}
         if len(laws) > 1:
             return self._decoded(start, len(raw), runs)
@@ -87,6 +96,12 @@ class Channel:
             first, last = max(run.position, start), min(run.end, stop)
             raw[first - start : last - start] = run.samples[first - run.position : last - run.position]
         return law
+
+    def _between(self, start: int, stop: int) -> list[Run]:
+        """Return the runs that reach into a range, in the order in which they were laid."""
+        if self._in_order:
+            return self._runs[bisect_right(self._ends, start) : bisect_left(self._begins, stop)]
+        return [run for run in self._runs if run.position < stop and run.end > start]
 
     @staticmethod
     def _decoded(start: int, n: int, runs: list[Run]) -> NDArray[np.int16]:

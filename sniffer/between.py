@@ -47,21 +47,21 @@ class LegsBetween:
 
     def __init__(self) -> None:
         self._between: dict[_Hosts, dict[Leg, None]] = {}
-        self._where: dict[Leg, _Hosts] = {}
+        self._where: dict[Leg, tuple[str, str]] = {}
 
     def put(self, leg: Leg) -> None:
         """Add a leg, or take note of where it is by now."""
-        hosts = frozenset((leg.caller_host, leg.callee_host))
+        hosts = (leg.caller_host, leg.callee_host)
         if self._where.get(leg) != hosts:
             self.drop(leg)
             self._where[leg] = hosts
-            self._between.setdefault(hosts, {})[leg] = None
+            self._between.setdefault(frozenset(hosts), {})[leg] = None
 
     def drop(self, leg: Leg) -> None:
         """Take a leg out, if it is there."""
         hosts = self._where.pop(leg, None)
         if hosts is not None:
-            _out(self._between, hosts, leg)
+            _out(self._between, frozenset(hosts), leg)
 
     def waiting(self, one: str, two: str) -> list[Leg]:
         """Return the legs between two hosts that wait for media: the newest two of them at most."""

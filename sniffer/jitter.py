@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _GAIN: Final = 15 / 16
+#: What is left of a difference after so many packets; of more, nothing.
+_DECAY: Final = _GAIN ** np.arange(401)
 #: The unit is a sample of 8 kHz.
 _MS: Final = 1 / 8
 
@@ -43,10 +45,10 @@ class Jitter:
         """Advance over packets sorted by stream; the first of ``fresh`` streams has no |D|."""
         tails = heads + lengths
         age = np.repeat(tails, lengths) - np.arange(1, len(spread) + 1)
-        decay = _GAIN ** np.minimum(age, 400)
-        last = np.add.reduceat(spread * decay, heads) / 16
-        total = np.add.reduceat(spread * (1 - decay * _GAIN), heads)
-        kept = _GAIN ** lengths.astype(np.float64)
+        decayed = np.add.reduceat(spread * _DECAY.take(age, mode="clip"), heads)
+        last = decayed / 16
+        total = np.add.reduceat(spread, heads) - decayed * _GAIN
+        kept = _DECAY.take(lengths, mode="clip")
         before = self.now[who]
         self._sum[who] += before * (1 - kept) * _GAIN / (1 - _GAIN) + total
         self.now[who] = before * kept + last

@@ -34,16 +34,17 @@ class SessionTimer:
         """Take a message of the dialog."""
         if message.cseq_method not in ("INVITE", "UPDATE"):
             return
-        seconds = interval_s(message)
         if message.method is None:
             if not 200 <= message.status < 300:
                 return
-            if seconds is None:
+        elif self.deadline_ns is None:
+            return  # a request asks; the answer decides, unless it goes unseen
+        seconds = interval_s(message)
+        if seconds is None:
+            if message.method is None:
                 # Nobody refreshes from here on, and nobody need.
                 self.deadline_ns = None
-                return
-        elif seconds is None or self.deadline_ns is None:
-            return  # a request asks; the answer decides, unless it goes unseen
+            return
         self.deadline_ns = max(self.deadline_ns or 0, time_ns + seconds * _S)
 
     def expired_ns(self, now_ns: int, last_heard_ns: int) -> int | None:
@@ -56,5 +57,6 @@ class SessionTimer:
 
 def interval_s(message: Message) -> int | None:
     """Return the interval that Session-Expires names, in seconds; None without one."""
-    found = _SECONDS.match(message.header("session-expires"))
+    named = message.header("session-expires")
+    found = _SECONDS.match(named) if named else None
     return None if found is None else min(max(int(found[1]), LEAST_S), _MOST_S)

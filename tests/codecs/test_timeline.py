@@ -16,6 +16,21 @@ RUNS = st.lists(
 )
 
 
+#: As above, with gaps in the place of positions.
+IN_ORDER = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from([PCMA, PCMU]), st.binary(max_size=60)), max_size=12
+)
+Laid = list[tuple[int, int, bytes]]
+
+
+def one_after_another(gaps: Laid) -> Laid:
+    laid, at = [], -50
+    for gap, law, data in gaps:
+        laid.append((at + gap, law, data))
+        at += gap + len(data)
+    return laid
+
+
 def channel(runs: list[tuple[int, int, bytes]]) -> Channel:
     built = Channel()
     for position, law, data in runs:
@@ -33,9 +48,8 @@ def mixed(runs: list[tuple[int, int, bytes]], length: int) -> np.ndarray:
     return out
 
 
-@settings(max_examples=80, deadline=None)
-@given(RUNS, RUNS, st.integers(1, 500), st.sampled_from([64, 100, 4096]))
-def test_later_runs_win_and_the_rest_is_silence(left, right, length, block) -> None:  # type: ignore[no-untyped-def]
+def check(left: Laid, right: Laid, length: int, block: int) -> None:
+    """Compare a recording, rendered so many frames at a time, with what should come out."""
     before = timeline.BLOCK
     timeline.BLOCK = block  # type: ignore[misc]
     try:
@@ -45,6 +59,21 @@ def test_later_runs_win_and_the_rest_is_silence(left, right, length, block) -> N
     assert frames.shape == (length, 2)
     for side, runs in enumerate((left, right)):
         assert np.abs(frames[:, side].astype(int) - mixed(runs, length)).max() <= 8
+
+
+@settings(max_examples=80, deadline=None)
+@given(RUNS, RUNS, st.integers(1, 500), st.sampled_from([64, 100, 4096]))
+def test_later_runs_win_and_the_rest_is_silence(left: Laid, right: Laid, length: int, block: int) -> None:
+    check(left, right, length, block)
+
+
+@settings(max_examples=80, deadline=None)
+@given(IN_ORDER, IN_ORDER, st.integers(1, 500), st.sampled_from([16, 64, 4096]))
+def test_runs_one_after_another_are_found_in_every_block(
+    left: Laid, right: Laid, length: int, block: int
+) -> None:
+    """Where nothing came late, the runs of a block are searched for: beside gaps and empty runs, too."""
+    check(one_after_another(left), one_after_another(right), length, block)
 
 
 @pytest.mark.parametrize("laws", [(PCMA, PCMA), (PCMA, PCMU), (PCMU, PCMA), (PCMU, PCMU)])
