@@ -52,6 +52,7 @@ def hold_add(
     from bystander.inprogress import calls_in_progress
     from bystander.moments import moment, to_ns
     from bystander.retention import holds
+    from bystander.roomtoact import need_room
     from bystander.selection import Wanted, find, with_case
     from bystander.storage.query import Query
 
@@ -86,6 +87,7 @@ def hold_add(
         more = [name for name, _ in others]
         return {"hold": placed, "case": case, "recordings": names, "of_the_same_case": more}
 
+    need_room(settings)
     done = with_eraser(settings, work)
     also = done["of_the_same_case"]
     text = t(
@@ -112,6 +114,7 @@ def hold_release(
     """Release what is held for a case, or only some recordings of it."""
     from bystander.inprogress import calls_in_progress
     from bystander.retention import holds
+    from bystander.roomtoact import need_room
     from bystander.selection import Wanted, find
 
     settings = load(config)
@@ -132,6 +135,7 @@ def hold_release(
             journal_of(eraser, "release", freed, {"hold": number, "case": case})
         return [{"hold": number, "case": case, "recordings": freed} for number, case, freed in released]
 
+    need_room(settings)
     done = with_eraser(settings, work)
     freed = len({name for one in done for name in one["recordings"]})
     text = t(

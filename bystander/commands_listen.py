@@ -85,7 +85,7 @@ def listen(
     except UserError as error:
         raise UserError(f"{error}; protocol {hearing.protocol} is open all the same") from None
     finally:
-        with_desk(settings, lambda desk: _end(desk, hearing, played.heard_s))
+        with_desk(settings, lambda desk: _end(desk, hearing, played.heard_s), begins=False)
     to = min(hearing.to_s, hearing.from_s + played.heard_s)
     facts = {
         "protocol": hearing.protocol,

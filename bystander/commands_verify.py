@@ -193,9 +193,16 @@ def journal_export(
     }
     try:
         with out.open("x", encoding="utf-8") as file:
-            file.write(json_text(content) + "\n")
+            try:
+                file.write(json_text(content) + "\n")
+                file.flush()
+            except OSError:
+                out.unlink()
+                raise
     except FileExistsError:
         raise UserError(f"{out}: there is such a file already; choose another name") from None
+    except OSError as error:
+        raise UserError(f"{out}: cannot write: {error.strerror}; choose another name") from None
     text = t("{number} {number:entry|entries} in {file}", number=len(content["entries"]), file=out)
     console().print(text, soft_wrap=True)
     return 0

@@ -21,15 +21,21 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]]) -> _T:
-    """Do an act of custody with index, keyring and journal open. Raises UserError."""
+def with_desk(settings: Config, work: Callable[[Desk], Awaitable[_T]], *, begins: bool = True) -> _T:
+    """Do an act of custody with index, keyring and journal open. Raises UserError, also where an act that
+    ``begins`` has no room.
+    """
     from bystander.actor import actor
     from bystander.custody.persons import lapse
+    from bystander.roomtoact import need_room
     from bystander.storage.index import Index
     from bystander.vault import need, opened, tidy
 
     if not settings.recording.index.exists():
         raise UserError(f"{settings.recording.index}: there is no index yet; `bystander init` makes it")
+
+    if begins:
+        need_room(settings)
 
     async def go() -> _T:
         async with await Index.open(settings.recording.index) as index:

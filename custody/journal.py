@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
 from bystander.custody.link import canonical, hash_of, link
+from bystander.storage.reason import reason
 from bystander.storage.signing import RecorderKey, verify
 
 JOURNAL: Final = "journal.jsonl"
@@ -395,4 +396,4 @@ def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise JournalProblem(f"{path}: cannot use the journal: {error.strerror or error}") from error
+        raise JournalProblem(f"{path}: cannot use the journal: {reason(path, error)}") from error

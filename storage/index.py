@@ -25,7 +25,8 @@ from bystander.storage.coverage import BEATING_NS, Gap, Stretch, gaps
 from bystander.storage.digest import refresh, register, row_digest
 from bystander.storage.entry import ADD, ADDED, FILES, SEALED, Entry, call_of, recording_id, row_of, time_ns
 from bystander.storage.query import EVERYTHING, RELATED, Query, search
-from bystander.storage.schema import IndexProblem, check, reason, upgrade
+from bystander.storage.reason import reason
+from bystander.storage.schema import IndexProblem, check, upgrade
 
 __all__ = ["BEATING_NS", "Entry", "Gap", "Index", "IndexProblem", "Query", "recording_id"]
 
@@ -303,7 +304,7 @@ def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise IndexProblem(f"{path}: cannot use the index: {error.strerror or error}") from error
+        raise IndexProblem(f"{path}: cannot use the index: {reason(path, error)}") from error
     except (sqlite3.Error, UnicodeError) as error:
         raise IndexProblem(f"{path}: cannot use the index: {reason(path, error)}") from error
 

@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from bystander.storage.digest import expression, refresh, register
-from bystander.storage.schema import LISTING, reason
+from bystander.storage.reason import reason
+from bystander.storage.schema import LISTING
 
 _SCHEMA: Final = """
 CREATE TABLE keys (
@@ -314,6 +315,6 @@ def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise KeyringProblem(f"{path}: cannot use the keyring: {error.strerror or error}") from error
+        raise KeyringProblem(f"{path}: cannot use the keyring: {reason(path, error)}") from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise KeyringProblem(f"{path}: cannot use the keyring: {reason(path, error)}") from error

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bystander.storage.digest import refresh, register
 from bystander.storage.keyring import Keyring
-from bystander.storage.schema import IndexProblem, reason
+from bystander.storage.reason import reason
+from bystander.storage.schema import IndexProblem
 
 _PATIENCE_S = 10.0
 

@@ -8,10 +8,8 @@ hold, for instance).
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 from bystander.storage.digest import refresh, register
 
@@ -235,16 +233,6 @@ MIGRATIONS: tuple[str, ...] = (
 class IndexProblem(Exception):  # noqa: N818  (the field's word for what a person is told; nothing has crashed)
     """The index cannot be used, or the question put to it has no single answer. The message is one clear
     line."""
-
-
-def reason(path: Path, error: Exception) -> str:
-    """Return why SQLite could not use a file: it does not tell a read-only disk from a missing file."""
-    try:
-        if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
-            return "Read-only file system"
-    except OSError:
-        pass
-    return str(error)
 
 
 def version(connection: sqlite3.Connection) -> int:

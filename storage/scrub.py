@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from bystander.storage.reason import reason
 from bystander.storage.sqlitepages import leftovers
 
 _PATIENCE_S: Final = 10.0
@@ -64,7 +65,8 @@ def scrub(path: Path) -> int:
             found += here
             _make_others_forget(path)
     except (sqlite3.Error, OSError) as error:
-        raise ScrubProblem(f"{path}: could not be scrubbed of what was erased: {error}") from None
+        why = reason(path, error)
+        raise ScrubProblem(f"{path}: could not be scrubbed of what was erased: {why}") from None
     return found
 
 

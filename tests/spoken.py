@@ -48,7 +48,7 @@ FINDERS: Final = {
     "retention/removal.py": {"remove", "_remove"},
     "storage/agefile.py": {"_why"},
     "storage/keyring.py": {"faults"},
-    "storage/schema.py": {"reason"},
+    "storage/reason.py": {"reason"},
     "storage/signing.py": {"load", "read_public"},
     "sniffer/bytestream.py": {"_plain", "_unpacked"},
     "sniffer/capturefile.py": {"next_batch", "_note_end", "_cannot_open", "_parser", "_pass_over"},

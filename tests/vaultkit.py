@@ -128,7 +128,7 @@ class Kit:
 
 def make(folder: Path) -> Kit:
     """Make an empty vault."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "keys").mkdir()
     (folder / "recordings").mkdir()
     vault_identity, person = new_identity(), new_identity()
