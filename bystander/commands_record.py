@@ -62,7 +62,9 @@ def extract(
     """Write the calls of captures as WAVs and calls.json."""
     settings = _settings(config, office_number or [], office_network or [], tls_keylog, separate or [])
     from bystander.extract import extract as extract_calls
+    from bystander.process import prepare_process
 
+    prepare_process()
     with progress(t("reading"), hidden=json, of_bytes=True) as shown:
         result = extract_calls(
             captures,

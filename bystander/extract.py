@@ -18,7 +18,6 @@ from bystander.errors import UserError
 from bystander.finish import finish
 from bystander.finished import Finished, Orphan
 from bystander.pipeline import Pipeline, PipelineSettings
-from bystander.process import prepare_process
 from bystander.readingsettings import ReadingSettings
 from bystander.report import rfc3339
 from bystander.sniffer.calls import Call
@@ -47,7 +46,6 @@ def extract(
     Raises CaptureError for files that are no captures and UserError for a disk that does not take the
     recordings; calls finished before that are kept and listed.
     """
-    prepare_process()
     how = _how(settings)
     try:
         out.mkdir(parents=True, exist_ok=True)
