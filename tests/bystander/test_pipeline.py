@@ -330,3 +330,19 @@ def test_a_call_in_progress_keeps_the_bytes_of_its_messages_and_not_their_header
     (kept,) = pipeline.calls.messages_in_progress()
     assert (kept.raw, kept.message.call_id, kept.message.headers) == (raw, "1@10.0.0.1", {})
     assert seen == ["1 INVITE"]
+
+
+@pytest.mark.parametrize("size", [1, 10, None])
+def test_media_that_goes_on_a_little_after_the_bye_is_the_calls(
+    runner: Callable[..., Runner], size: int | None
+) -> None:
+    """A telephone that has not read the BYE yet still speaks: its stream is not cut off at the next look."""
+    wire, _ = wire_of(Traffic(calls=1, seconds=6))
+    byes = [frame for frame in wire if b"CSeq: 2 BYE" in frame[1]]
+    others = [frame for frame in wire if frame not in byes]
+    moment = others[-1][0] - S
+    early = [(moment + at, raw) for at, (_, raw) in enumerate(byes)]
+    done = runner().run(sorted(others + early, key=lambda frame: frame[0]), size)
+    (call,) = done.calls
+    assert (call["ended_by"], done.orphans) == ("callee", [])
+    assert [stream["packets"] for stream in call["streams"]] == [300, 300]
