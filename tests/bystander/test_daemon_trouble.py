@@ -166,7 +166,7 @@ def test_the_log_keeps_calls_that_wait_for_the_disk(
     config: Path, capture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Begun anew in the meantime, the log still has the signalling of what is not in the index yet."""
-    from bystander.daemon import Recorder
+    from bystander.recorder import Recorder
 
     closing = Recorder.run
 

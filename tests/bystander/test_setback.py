@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.traffic import Traffic, write
-from bystander import daemon
+from bystander import recorder
 from bystander.config import load
 from bystander.daemon import run
 from bystander.setback import Setbacks
@@ -114,9 +114,9 @@ def test_c18_a_call_over_a_clock_that_is_set_back_is_two_recordings(
     cut = middle + 17 if within else middle
     blocks = [block(raws[:cut], times[:cut]), block(raws[cut:], times[cut:])]
     wire = Wire(blocks)
-    monkeypatch.setattr(daemon, "Ring", lambda *_, **__: wire)
+    monkeypatch.setattr(recorder, "Ring", lambda *_, **__: wire)
     clock = SimpleNamespace(time_ns=lambda: wire.now_ns, monotonic=time.monotonic)
-    monkeypatch.setattr(daemon, "time", clock)
+    monkeypatch.setattr(recorder, "time", clock)
     config.write_text(
         '[recording]\ndirectory = "r"\nspool = "s"\nindex = "i.sqlite"\n[metrics]\nenabled = false\n'
     )

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.traffic import Traffic, write
 from bystander.config import load
-from bystander.daemon import Recorder, run
+from bystander.daemon import run
 from bystander.pipeline import Pipeline
+from bystander.recorder import Recorder
 from bystander.recovery import read_log
 from bystander.sniffer.sip import Arrival
 from bystander.stopping import noted
