@@ -94,6 +94,21 @@ def test_a_busy_machine_is_not_taken_for_a_slow_one(
     assert next(refusals, None) is None
 
 
+@pytest.mark.parametrize(("works", "taken"), [([12, 19, 20], 19), ([18], 18), ([14, 16, 15], 16)])
+def test_r7_a_key_made_on_a_busy_machine_is_no_weaker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: list[int], taken: int
+) -> None:
+    """The library measures how fast the machine is, and asks for less work where something else was busy."""
+    measured = iter(works)
+
+    def encrypt(_text: bytes, _passphrase: str) -> bytes:
+        return b"age-encryption.org/v1\n-> scrypt AAAA %d\nbody" % next(measured)
+
+    monkeypatch.setattr(pyrage, "passphrase", SimpleNamespace(encrypt=encrypt))
+    write_identity(tmp_path / "key", new_identity(), PASSPHRASE)
+    assert (tmp_path / "key").read_bytes().split(b"\n")[1] == b"-> scrypt AAAA %d" % taken
+
+
 def test_a_file_that_is_too_much_work_is_called_that(identity: Path, tmp_path: Path) -> None:
     head, stanza, rest = identity.read_bytes().split(b"\n", 2)
     hard = tmp_path / "hard.age"
